@@ -1,0 +1,118 @@
+"""What the engine tells whoever watches a run: model calls, decisions, steps, the end.
+
+Observers are told and never asked: nothing they return changes the run. A recorder, a tracer and a
+provenance sink are observers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from looplet.errors import ModelError
+from looplet.types import ChatReply, Step, ThreadMessage
+
+Method: TypeAlias = Literal["chat", "generate", "generate_with_tools"]
+Purpose: TypeAlias = Literal["step", "recovery", "continuation", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one model call sends.
+
+    Attributes:
+        method: The backend method that is called.
+        messages: The thread, for `chat`. It is the live, growing list: copy what you keep.
+        prompt: The whole prompt of the text protocols; for `chat`, the part that is new.
+        system_prompt: Sent beside the prompt or thread.
+        tools: Tool schemas sent along; empty in the text protocol.
+        max_tokens: Most tokens the model may write.
+        temperature: Sampling temperature.
+        purpose: Why the model is asked: for a step, to mend an unreadable reply, to go on after
+            `max_tokens`, or to turn a plain answer into a call.
+        cache_breakpoints: Where a provider may cache, for backends that name the parameter.
+        kept: How many of `messages` stand unchanged at the head of the request before this one; the
+            trailing part that is rebuilt for each call never counts.
+    """
+
+    method: Method
+    messages: Sequence[ThreadMessage] = ()
+    prompt: str = ""
+    system_prompt: str = ""
+    tools: Sequence[dict[str, Any]] = ()
+    max_tokens: int = 2000
+    temperature: float = 0.2
+    purpose: Purpose = "step"
+    cache_breakpoints: Sequence[Any] | None = None
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One question to the model and what came back, retries included.
+
+    Attributes:
+        number: Position among the run's model calls, from 1.
+        step: Number of the first step that this call decides.
+        request: What was sent.
+        reply: What came back; a text reply is one text block. None after a failure.
+        error: Why nothing came back, or None.
+        duration_ms: Milliseconds from the first attempt to the end of the last.
+        attempts: Requests made, at least 1.
+    """
+
+    number: int
+    step: int
+    request: Request
+    reply: ChatReply | None
+    error: ModelError | None
+    duration_ms: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Something a hook or a rule decided about a call.
+
+    Attributes:
+        step: Number of the step the call becomes.
+        tool: Name of the tool.
+        call_id: The call.
+        verdict: `allow`, `deny`, `ask`, `rewrite`, `intercept` or `replace`.
+        by: Who decided: the hook's class, or the rule.
+        reason: Why, in words.
+        details: Anything else worth keeping, JSON values only.
+    """
+
+    step: int
+    tool: str
+    call_id: str
+    verdict: str
+    by: str
+    reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class RunObserver(Protocol):
+    """Is told what happens in a run, in order."""
+
+    def run_started(self, task: object, *, run_id: str) -> None:
+        """The run begins."""
+        ...
+
+    def model_called(self, call: ModelCall) -> None:
+        """The model answered, or failed for good."""
+        ...
+
+    def decided(self, decision: Decision) -> None:
+        """A hook or rule decided about a call."""
+        ...
+
+    def step_taken(self, step: Step) -> None:
+        """A step is final; it is handed out next."""
+        ...
+
+    def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
+        """The run is over; *error* is the exception that leaves it, if one does."""
+        ...
