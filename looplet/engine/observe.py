@@ -6,12 +6,12 @@ provenance sink are observers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from looplet.errors import ModelError
-from looplet.types import ChatReply, Step, ThreadMessage
+from looplet.types import ChatReply, Step, ThreadMessage, ToolCall
 
 Method: TypeAlias = Literal["chat", "generate", "generate_with_tools"]
 Purpose: TypeAlias = Literal["step", "recovery", "continuation", "answer"]
@@ -94,25 +94,72 @@ class Decision:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class RunObserver(Protocol):
-    """Is told what happens in a run, in order."""
+class RunObserver:
+    """Is told what happens in a run, in order. Override what you want to hear.
+
+    Any object with some of these methods will do; what it does not have, it is not told.
+    """
 
     def run_started(self, task: object, *, run_id: str) -> None:
         """The run begins."""
-        ...
+
+    def step_started(self, number: int) -> None:
+        """The model is about to be asked for the step with this number."""
+
+    def model_asked(self, step: int, request: Request) -> None:
+        """A request goes out; retries of it are not told again."""
+
+    def model_chunk(self, step: int, text: str, index: int) -> None:
+        """The model wrote a piece of text; *index* counts from 0 in each reply."""
 
     def model_called(self, call: ModelCall) -> None:
         """The model answered, or failed for good."""
-        ...
 
     def decided(self, decision: Decision) -> None:
         """A hook or rule decided about a call."""
-        ...
+
+    def tool_started(self, step: int, call: ToolCall) -> None:
+        """A tool is about to run."""
+
+    def recovered(self, strategy: str, success: bool) -> None:
+        """The engine tried to mend something: an overflow, an unreadable reply."""
 
     def step_taken(self, step: Step) -> None:
-        """A step is final; it is handed out next."""
-        ...
+        """A step is final; it is saved and handed out next."""
+
+    def answered(self, output: dict[str, Any]) -> None:
+        """The run has its final output: the arguments of the accepted done call."""
 
     def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
         """The run is over; *error* is the exception that leaves it, if one does."""
-        ...
+
+
+OBSERVED = tuple(name for name in vars(RunObserver) if not name.startswith("_"))
+
+
+class Observers:
+    """Observers sorted by what they want to hear: one tuple of bound methods for each kind of news."""
+
+    __slots__ = OBSERVED
+
+    run_started: Sequence[Callable[..., None]]
+    step_started: Sequence[Callable[..., None]]
+    model_asked: Sequence[Callable[..., None]]
+    model_chunk: Sequence[Callable[..., None]]
+    model_called: Sequence[Callable[..., None]]
+    decided: Sequence[Callable[..., None]]
+    tool_started: Sequence[Callable[..., None]]
+    recovered: Sequence[Callable[..., None]]
+    step_taken: Sequence[Callable[..., None]]
+    answered: Sequence[Callable[..., None]]
+    run_ended: Sequence[Callable[..., None]]
+
+    def __init__(self, observers: Sequence[object] = ()) -> None:
+        for name in OBSERVED:
+            wanted = [o for o in observers if _hears(o, name)]
+            setattr(self, name, tuple(getattr(o, name) for o in wanted))
+
+
+def _hears(observer: object, name: str) -> bool:
+    method = getattr(type(observer), name, None)
+    return method is not None and method is not getattr(RunObserver, name)
