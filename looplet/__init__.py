@@ -1,0 +1,80 @@
+"""looplet: an agent loop you own, as an iterator of steps, with hooks as protocol objects.
+
+Nothing is imported until a name is asked for: `import looplet` costs next to nothing, and
+`looplet.composable_loop` loads the loop and not the rest. Every name here is the same object as in
+the module it comes from.
+"""
+
+TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
+if TYPE_CHECKING:
+    from looplet.errors import (
+        CheckpointError as CheckpointError,
+        ConfigError as ConfigError,
+        LoopletError as LoopletError,
+        ModelError as ModelError,
+        ScriptExhausted as ScriptExhausted,
+        TraceError as TraceError,
+    )
+    from looplet.events import EventPayload as EventPayload, LifecycleEvent as LifecycleEvent
+    from looplet.hook_decision import (
+        Allow as Allow,
+        Block as Block,
+        Continue as Continue,
+        Deny as Deny,
+        HookDecision as HookDecision,
+        InjectContext as InjectContext,
+        Stop as Stop,
+    )
+    from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
+    from looplet.types import (
+        AgentState as AgentState,
+        CancelToken as CancelToken,
+        Capabilities as Capabilities,
+        ChatBackend as ChatBackend,
+        ChatReply as ChatReply,
+        DefaultState as DefaultState,
+        ErrorKind as ErrorKind,
+        LLMBackend as LLMBackend,
+        ModelPrice as ModelPrice,
+        NativeToolBackend as NativeToolBackend,
+        Step as Step,
+        ToolCall as ToolCall,
+        ToolContext as ToolContext,
+        ToolError as ToolError,
+        ToolResult as ToolResult,
+        Usage as Usage,
+    )
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "errors": "CheckpointError ConfigError LoopletError ModelError ScriptExhausted TraceError",
+    "events": "EventPayload LifecycleEvent",
+    "hook_decision": "Allow Block Continue Deny HookDecision InjectContext Stop",
+    "testing": "AsyncMockLLMBackend MockLLMBackend",
+    "types": (
+        "AgentState CancelToken Capabilities ChatBackend ChatReply DefaultState ErrorKind LLMBackend "
+        "ModelPrice NativeToolBackend Step ToolCall ToolContext ToolError ToolResult Usage"
+    ),
+}
+"""Module, and the public names it gives to this window."""
+
+_HOMES = {name: f"looplet.{module}" for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = ["__version__"]
+__all__ += list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'looplet' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
