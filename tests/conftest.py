@@ -1,0 +1,3 @@
+"""What every test here may use: pytest's own plugin for testing plugins."""
+
+pytest_plugins = ["pytester"]
