@@ -7,6 +7,7 @@ the module it comes from.
 
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
+    from looplet.conversation import Conversation as Conversation, Message as Message
     from looplet.errors import (
         CheckpointError as CheckpointError,
         ConfigError as ConfigError,
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
         ModelError as ModelError,
         ScriptExhausted as ScriptExhausted,
         TraceError as TraceError,
+    )
+    from looplet.evals import (
+        EvalContext as EvalContext,
+        EvalHook as EvalHook,
+        EvalResult as EvalResult,
+        eval_cli as eval_cli,
+        eval_discover as eval_discover,
+        eval_mark as eval_mark,
+        eval_run as eval_run,
+        eval_run_batch as eval_run_batch,
     )
     from looplet.events import EventPayload as EventPayload, LifecycleEvent as LifecycleEvent
     from looplet.hook_decision import (
@@ -25,7 +36,15 @@ if TYPE_CHECKING:
         InjectContext as InjectContext,
         Stop as Stop,
     )
+    from looplet.permissions import (
+        PermissionDecision as PermissionDecision,
+        PermissionEngine as PermissionEngine,
+        PermissionHook as PermissionHook,
+        PermissionRule as PermissionRule,
+    )
+    from looplet.session import SessionLog as SessionLog
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
+    from looplet.trajectory import RecordedCall as RecordedCall, Trajectory as Trajectory
     from looplet.types import (
         AgentState as AgentState,
         CancelToken as CancelToken,
@@ -48,10 +67,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "conversation": "Conversation Message",
     "errors": "CheckpointError ConfigError LoopletError ModelError ScriptExhausted TraceError",
+    "evals": "EvalContext EvalHook EvalResult eval_cli eval_discover eval_mark eval_run eval_run_batch",
     "events": "EventPayload LifecycleEvent",
     "hook_decision": "Allow Block Continue Deny HookDecision InjectContext Stop",
+    "permissions": "PermissionDecision PermissionEngine PermissionHook PermissionRule",
+    "session": "SessionLog",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
+    "trajectory": "RecordedCall Trajectory",
     "types": (
         "AgentState CancelToken Capabilities ChatBackend ChatReply DefaultState ErrorKind LLMBackend "
         "ModelPrice NativeToolBackend Step ToolCall ToolContext ToolError ToolResult Usage"

@@ -19,7 +19,7 @@ LAYERS = (
     (
         "vocabulary",
         "events hook_decision conversation session memory history parse schema values prompts validation"
-        " redact",
+        " redact text",
         "freely",
     ),
     ("outside", "tools backends", "never"),
