@@ -97,8 +97,10 @@ def normalize_hook_return(value: object, *, slot: str) -> HookDecision | None:
         return value
     if isinstance(value, ToolResult):
         return HookDecision(updated_result=value)
-    if isinstance(value, bool) and slot in _BOOL_MEANS:
-        return _BOOL_MEANS[slot](value)
+    if isinstance(value, bool) and slot == "check_permission":
+        return Allow() if value else Deny("permission denied")
+    if isinstance(value, bool) and slot == "should_stop":
+        return Stop("hook_requested_stop") if value else None
     if isinstance(value, str):
         return Block(value) if slot == "check_done" else InjectContext(value)
     raise TypeError(
@@ -106,11 +108,6 @@ def normalize_hook_return(value: object, *, slot: str) -> HookDecision | None:
         "InjectContext), a str or a ToolResult"
     )
 
-
-_BOOL_MEANS = {
-    "check_permission": lambda yes: Allow() if yes else Deny("permission denied"),
-    "should_stop": lambda yes: Stop("hook_requested_stop") if yes else None,
-}
 
 _GATE = frozenset({"block", "permission", "updated_args", "updated_result", "additional_context"})
 _AFTER = frozenset({"updated_result", "additional_context", "stop"})
