@@ -1,0 +1,145 @@
+"""`looplet eval`: grade saved runs without pytest."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from looplet.errors import TraceError
+from looplet.evals.context import EvalContext
+from looplet.evals.discover import EvalFileError, eval_discover
+from looplet.evals.gate import verdict
+from looplet.evals.marks import demands_of, selected
+from looplet.evals.result import EvalResult
+from looplet.evals.run import eval_run_batch
+from looplet.text import escape_terminal
+
+
+def eval_cli(args: Sequence[str] | None = None) -> int:
+    """Grade every saved run in a folder and print one line for each eval.
+
+    Args:
+        args: The command line; `sys.argv[1:]` if None.
+    Returns:
+        0; 1 when an average is below its threshold, an eval raised or gave no usable score, a file or run
+        could not be read, or there was nothing to grade; 2 for a wrong command line.
+    """
+    options = _parser().parse_args(args)
+    try:
+        evaluators = _find_evals(options)
+        contexts = _read_runs(Path(options.traces))
+    except _NothingToDo as error:
+        print(escape_terminal(str(error)))
+        return 1
+    print(f"Found {len(evaluators)} evals, {len(contexts)} trajectories\n")
+    rows = eval_run_batch(evaluators, contexts)
+    failures = [_print_row(row, function, options) for row, function in zip(rows, evaluators, strict=True)]
+    return _conclude(rows, [line for lines in failures for line in lines], options.threshold)
+
+
+class _NothingToDo(Exception):
+    """There is nothing that can be graded; the text says why."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="looplet eval", description="Grade saved runs with eval_* functions."
+    )
+    parser.add_argument("traces", help="folder whose subfolders are saved runs")
+    parser.add_argument(
+        "--evals", default=".", metavar="PATH", help="file or folder of eval_*.py (default: .)"
+    )
+    parser.add_argument(
+        "--threshold", type=_share, default=0.0, help="least average score of each eval, 0 to 1"
+    )
+    parser.add_argument("--include", nargs="*", metavar="TAG", help="only evals with one of these tags")
+    parser.add_argument("--exclude", nargs="*", metavar="TAG", help="no evals with one of these tags")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every run")
+    return parser
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text} is no finite number")
+    return number
+
+
+def _find_evals(options: argparse.Namespace) -> list[Callable[..., Any]]:
+    try:
+        found = eval_discover(options.evals, strict=True)
+    except EvalFileError as error:
+        raise _NothingToDo(f"Cannot import {error}") from error
+    if not found:
+        raise _NothingToDo(f"No eval_* functions found in {options.evals}")
+    chosen = selected(found, options.include, options.exclude)
+    if not chosen:
+        raise _NothingToDo(f"--include and --exclude leave none of the {len(found)} evals in {options.evals}")
+    return chosen
+
+
+def _read_runs(folder: Path) -> list[EvalContext]:
+    if not folder.is_dir():
+        raise _NothingToDo(f"Traces directory not found: {folder}")
+    runs = sorted(path.parent for path in folder.glob("*/trajectory.json"))
+    if not runs:
+        raise _NothingToDo(f"No trajectories found in {folder}")
+    try:
+        return [EvalContext.from_trajectory_dir(run) for run in runs]
+    except TraceError as error:
+        raise _NothingToDo(f"Cannot read {error}") from error
+
+
+def _print_row(row: dict[str, Any], function: Callable[..., Any], options: argparse.Namespace) -> list[str]:
+    """Print one eval; gives the reasons why it fails the command."""
+    demands = demands_of(function)
+    limit = demands.threshold if demands.threshold is not None else options.threshold
+    reasons = _unusable(row, function)
+    average = row.get("avg_score")
+    if average is not None and not average >= limit:
+        reasons.append(
+            f"{row['name']}: average {average:.2f} is below {limit:.2f}, worst {row['min_score']:.2f}"
+        )
+    mark = "✗" if reasons else "-" if average is None else "✓"
+    figures = "(no scores)"
+    if average is not None:
+        least, most, runs = row["min_score"], row["max_score"], len(row["scores"])
+        figures = f"avg={average:.2f}  min={least:.2f}  max={most:.2f}  ({runs} runs)"
+    print(f"  {mark} {row['name']:<40} {figures}")
+    if options.verbose:
+        _print_runs(row)
+    return reasons
+
+
+def _unusable(row: dict[str, Any], function: Callable[..., Any]) -> list[str]:
+    """Why results of *row* can be no part of an average."""
+    reasons = []
+    for number, result in enumerate(row["per_run"]):
+        found = verdict(EvalResult(**result), demands_of(function))
+        if found.standing == "error":
+            place = f" ({result['details'][0]})" if result.get("details") else ""
+            reasons.append(f"{row['name']}, run {number}: {found.reason}{place}")
+    return reasons
+
+
+def _print_runs(row: dict[str, Any]) -> None:
+    for number, result in enumerate(row["per_run"]):
+        print(f"      run_{number}: {escape_terminal(str(result.get('score', result.get('label', '-'))))}")
+        for line in result.get("details", [])[:3]:
+            print(f"        {escape_terminal(line)}")
+
+
+def _conclude(rows: list[dict[str, Any]], reasons: list[str], threshold: float) -> int:
+    averages = [row["avg_score"] for row in rows if "avg_score" in row]
+    if threshold > 0 and not averages:
+        reasons = [*reasons, f"no eval gave a score to hold against the threshold {threshold:.2f}"]
+    if averages:
+        print(f"\n  overall: {sum(averages) / len(averages):.2f}")
+    if threshold > 0:
+        print(f"  threshold: {threshold:.2f}  → {'FAIL' if reasons else 'PASS'}")
+    for reason in reasons:
+        print(f"  {escape_terminal(reason)}")
+    return 1 if reasons else 0

@@ -1,0 +1,125 @@
+"""What an eval returns, what its mark demands, and what that means for a session."""
+
+import math
+
+import pytest
+
+from looplet.errors import ConfigError
+from looplet.evals import EvalResult, demands_of, eval_mark, marks_of, verdict
+
+RETURNS = {
+    "true": (True, {"score": 1.0, "label": "pass"}),
+    "false": (False, {"score": 0.0, "label": "fail"}),
+    "an integer": (1, {"score": 1.0}),
+    "zero": (0.0, {"score": 0.0}),
+    "a number out of range": (7.5, {"score": 7.5}),
+    "a text": ("fine", {"label": "fine"}),
+    "a dict with a score": ({"score": 0.5, "f1": 0.9}, {"score": 0.5, "metrics": {"score": 0.5, "f1": 0.9}}),
+    "a dict with a score of zero": (
+        {"score": 0.0, "f1": 0.9},
+        {"score": 0.0, "metrics": {"score": 0.0, "f1": 0.9}},
+    ),
+    "a dict with accuracy only": ({"accuracy": 0.0}, {"score": 0.0, "metrics": {"accuracy": 0.0}}),
+    "a dict without a score": ({"tokens": 12}, {"metrics": {"tokens": 12.0}}),
+    "a dict with a bool": ({"ok": True}, {"metrics": {"ok": 1.0}}),
+    "a dict with a text": (
+        {"score": 1, "why": "ok"},
+        {"score": 1.0, "metrics": {"score": 1.0}, "details": ["why: ok"]},
+    ),
+    "nothing": (None, {"explanation": "None"}),
+    "a list": ([1], {"explanation": "[1]"}),
+}
+
+
+@pytest.mark.parametrize(("value", "fields"), RETURNS.values(), ids=RETURNS)
+def test_EV_06_a_returned_value_becomes_a_result(value, fields):
+    assert EvalResult.from_return(value, name="e").to_dict() == {"name": "e"} | fields
+
+
+def test_a_result_is_kept_and_named_only_if_it_has_no_name():
+    given = EvalResult(score=0.3)
+    assert EvalResult.from_return(given, name="e") is given
+    assert given.name == "e"
+    assert EvalResult.from_return(EvalResult(name="mine"), name="e").name == "mine"
+
+
+def test_pretty_shows_score_label_metrics_and_five_details():
+    result = EvalResult("test", 0.85, "ok", {"score": 0.85, "p": 0.5}, list("abcdefg"), "ex")
+    assert result.pretty() == f"{'test':<40} 0.85 ok p=0.50 ex\n  a\n  b\n  c\n  d\n  e"
+
+
+STANDINGS = {
+    "true": (True, {}, "passed"),
+    "false": (False, {}, "failed"),
+    "a score nobody asks about": (0.1, {}, "noted"),
+    "a score above": (0.8, {"threshold": 0.8}, "passed"),
+    "a score below": (0.79, {"threshold": 0.8}, "failed"),
+    "zero below": (0.0, {"threshold": 0.1}, "failed"),
+    "a label": ("formal", {}, "noted"),
+    "the label fail": ("fail", {}, "failed"),
+    "metrics": ({"tokens": 900}, {}, "noted"),
+    "nothing": (None, {}, "error"),
+    "a list": ([True], {}, "error"),
+    "an empty dict": ({}, {}, "error"),
+    "an empty result": (EvalResult(), {}, "error"),
+    "NaN": (math.nan, {}, "error"),
+    "infinity": (math.inf, {}, "error"),
+    "above one": (1.01, {}, "error"),
+    "below zero": (-0.01, {}, "error"),
+    "a score of NaN in a dict": ({"score": math.nan}, {}, "error"),
+    "a metric of NaN": ({"score": 0.5, "cost": math.nan}, {}, "error"),
+    "no score where a threshold waits": ("good", {"threshold": 0.5}, "error"),
+    "skipped": (EvalResult(label="skipped"), {}, "skipped"),
+    "skipped though required": (EvalResult(label="skipped"), {"required": True}, "error"),
+    "an error": (EvalResult(label="error", explanation="boom"), {}, "error"),
+}
+
+
+@pytest.mark.parametrize(("value", "demands", "standing"), STANDINGS.values(), ids=STANDINGS)
+def test_EV_02_a_verdict_never_passes_what_says_nothing(value, demands, standing):
+    @eval_mark(**demands)
+    def eval_x(ctx): ...
+
+    found = verdict(EvalResult.from_return(value, name="eval_x"), demands_of(eval_x))
+    assert found.standing == standing
+    assert found.green == (standing in ("passed", "noted"))
+    assert bool(found.reason) == (standing not in ("passed", "noted"))
+
+
+def test_a_threshold_of_the_session_holds_where_the_mark_names_none():
+    result = EvalResult(score=0.5)
+    assert verdict(result, threshold=0.6).standing == "failed"
+    assert verdict(EvalResult(label="formal"), threshold=0.6).standing == "noted"
+
+
+WRONG_MARKS = {
+    "a threshold in percent": ({"threshold": 80}, r"threshold=80.*0 to 1"),
+    "a threshold that is a bool": ({"threshold": True}, r"threshold=True"),
+    "a mean below zero": ({"min_mean": -0.1}, r"min_mean=-0.1"),
+    "no trials": ({"trials": 0}, r"trials=0"),
+    "certainty": ({"pass_rate": 0.9, "confidence": 1}, r"confidence=1.*between"),
+    "confidence about nothing": ({"confidence": 0.95}, r"needs pass_rate= or min_mean="),
+}
+
+
+@pytest.mark.parametrize(("keywords", "message"), WRONG_MARKS.values(), ids=WRONG_MARKS)
+def test_a_mark_that_nothing_could_meet_is_refused(keywords, message):
+    with pytest.raises(ConfigError, match=message):
+        eval_mark(**keywords)
+
+
+def test_a_mark_without_brackets_is_refused():
+    with pytest.raises(ConfigError, match="brackets"):
+
+        @eval_mark
+        def eval_x(ctx): ...
+
+
+def test_marks_add_up_and_demands_are_kept():
+    @eval_mark("a")
+    @eval_mark("b", threshold=0.5)
+    def eval_x(ctx): ...
+
+    assert eval_x._eval_marks == {"a", "b"}
+    assert marks_of(eval_x) == {"a", "b"}
+    assert demands_of(eval_x).threshold == 0.5
