@@ -22,13 +22,13 @@ def tool_use(number: int, name: str, **args: Any) -> dict[str, Any]:
     return {"type": "tool_use", "id": f"call_{number}", "name": name, "input": args}
 
 
-def chat(backend: Any, **more: Any) -> ChatReply:
+def chat(backend: Any, **more: Any) -> Any:
     """One `chat` of a sync or async backend."""
     answer = backend.chat([], tools=[], **more)
     return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
 
-def generate(backend: Any, prompt: str = "hi") -> str:
+def generate(backend: Any, prompt: str = "hi") -> Any:
     answer = backend.generate(prompt)
     return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
