@@ -25,7 +25,7 @@ LAYERS = (
     ("outside", "tools backends", "never"),
     ("engine", "engine", "never"),
     ("features", "*", "never"),
-    ("door", "loop", "never"),
+    ("door", "loop config drive", "freely"),
     ("judges", "trajectory evals", "freely"),
     ("window", "cli __main__ examples testing", "freely"),
 )

@@ -1,0 +1,48 @@
+# make demo    run the example agent in replay: no key, no network; prints its scores, writes a report
+# make test    run the whole suite
+# make lint    ruff, mypy, pyright
+# make check   lint and test: what a change must pass
+# make clean   remove what the targets made
+#
+# Needs Python 3.11 or newer and make. Everything is installed into .venv; a second run installs nothing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+REPORT := looplet-report.json
+
+.PHONY: demo test lint check clean help
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m pytest examples/support_agent --looplet-report=$(REPORT)
+	@echo "report: $(REPORT)"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n auto
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+check: lint test
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[openai]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov .coverage* looplet-report.*
