@@ -1,6 +1,7 @@
 """The layers of the house: who may import whom, that nothing goes round in circles, what an import costs.
 
-Imports are read from the source, at any depth: those inside functions and those for type checkers too.
+Imports are read from the source at any depth. Those inside functions count everywhere, those for type
+checkers everywhere but in circles.
 """
 
 import ast
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -31,7 +33,7 @@ LAYERS = (
 )
 """From the ground up: a layer, its rooms (`*`: every room not named), whether its rooms import each other."""
 
-THIRD_PARTY = {"backends": {"openai", "anthropic"}, "telemetry": {"opentelemetry"}}
+THIRD_PARTY = {"backends": {"openai", "anthropic"}, "telemetry": {"opentelemetry"}, "examples": {"openai"}}
 """What a room of looplet may load when it is used; never when it is imported."""
 
 HEAVY = {"asyncio", "logging", "inspect"}
@@ -45,7 +47,7 @@ class Import:
     importer: str
     imported: str
     line: int
-    on_import: bool
+    when: Literal["at once", "when called", "for types"]
 
     def __str__(self) -> str:
         return f"{self.importer}:{self.line} imports {self.imported}"
@@ -72,18 +74,20 @@ def targets(node: ast.stmt) -> list[str]:
 
 
 def imports_of(name: str) -> Iterator[Import]:
-    def walk(body: list[ast.stmt], on_import: bool) -> Iterator[Import]:
+    def walk(body: list[ast.stmt], when: str) -> Iterator[Import]:
         for node in body:
-            yield from (Import(name, target, node.lineno, on_import) for target in targets(node))
-            inner = on_import and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from (Import(name, target, node.lineno, when) for target in targets(node))
+            inner = when
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                inner = "when called"
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-                inner = False
+                inner = "for types"
             for field in ("body", "orelse", "finalbody"):
                 yield from walk(getattr(node, field, []), inner)
             for part in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
                 yield from walk(part.body, inner)
 
-    yield from walk(ast.parse(MODULES[name].read_text(encoding="utf-8")).body, on_import=True)
+    yield from walk(ast.parse(MODULES[name].read_text(encoding="utf-8")).body, "at once")
 
 
 IMPORTS = {name: list(dict.fromkeys(imports_of(name))) for name in MODULES}
@@ -177,7 +181,7 @@ def test_the_table_of_layers_says(importer, imported, allowed):
 def test_no_module_imports_its_way_back_to_itself():
     # The windows are left out: they name everything below, and load it only when asked.
     edges = {
-        name: {found.imported for found in IMPORTS[name] if found.imported in MODULES} - {name}
+        name: {i.imported for i in IMPORTS[name] if i.imported in MODULES and i.when != "for types"} - {name}
         for name in MODULES
         if name not in ("looplet", "pytest_looplet")
     }
@@ -195,7 +199,7 @@ def test_looplet_loads_third_parties_only_inside_functions():
         if name.startswith("looplet")
         for found in IMPORTS[name]
         if (top := found.imported.split(".")[0]) not in sys.stdlib_module_names and top != "looplet"
-        if found.on_import or top not in THIRD_PARTY.get(room(name), ())
+        if found.when == "at once" or top not in THIRD_PARTY.get(room(name), ())
     ]
     assert wrong == []
 
@@ -221,6 +225,7 @@ def test_a_public_name_loads_no_third_party_and_nothing_heavy_of_ours(name):
     loaded = run(LOADED_BY.format(f"from looplet import {name}"))
     ours = [module for module in loaded if module in MODULES]
     third = {module.split(".")[0] for module in loaded} - sys.stdlib_module_names - {"looplet"}
-    heavy = [str(i) for m in ours for i in IMPORTS[m] if i.on_import and i.imported.split(".")[0] in HEAVY]
+    at_once = [i for module in ours for i in IMPORTS[module] if i.when == "at once"]
+    heavy = [str(i) for i in at_once if i.imported.split(".")[0] in HEAVY]
     assert (third, heavy) == (set(), [])
     assert not {"asyncio", "logging"} & set(loaded)
