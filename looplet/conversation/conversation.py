@@ -248,9 +248,13 @@ def _copied(message: Message) -> Message:
         )
 
 
+def _block_chars(block: ContentBlock) -> int:
+    return len(block.text) + (len(str(block.data.get("input", ""))) if block.kind == "tool_use" else 0)
+
+
 def _chars(message: Message) -> int:
     content = message.content
-    size = len(content) if isinstance(content, str) else sum(len(block.text) for block in content)
+    size = len(content) if isinstance(content, str) else sum(map(_block_chars, content))
     if message.tool_call is not None:
         size += len(message.tool_call.tool) + len(str(message.tool_call.args))
     result = message.tool_result
