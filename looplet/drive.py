@@ -1,0 +1,262 @@
+"""The two drivers: they do what the engine asks for, one by blocking and one by awaiting.
+
+Both run the same script. All that differs is how a need is met.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial
+from typing import Any
+
+from looplet.backends.failures import failure_of
+from looplet.engine.hooks import Script
+from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
+from looplet.errors import ModelError
+from looplet.tools.workers import start, wait_for
+from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
+
+SLICE_S = 0.1
+"""Longest sleep between two looks at the cancel token, in seconds."""
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE; inspect itself is slow to import
+
+
+class _Stepper:
+    """Feeds a script: what came of the last need goes in, the next need comes out."""
+
+    __slots__ = ("answer", "error", "left", "script", "trace")
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.answer: Any = None
+        self.error: BaseException | None = None
+        self.left = False
+        self.trace: Any = None
+
+    def need(self) -> Need | None:
+        """The next need, or None at the end, when `trace` holds what the script returned."""
+        answer, error = self.answer, self.error
+        self.answer = self.error = None
+        try:
+            return self.script.send(answer) if error is None else self.script.throw(error)
+        except StopIteration as end:
+            self.trace = end.value
+            return None
+
+    def leave(self) -> None:
+        """The consumer is gone: the script ends through its own door and nothing more is handed out."""
+        self.error = Leave()
+        self.left = True
+
+
+def drive(script: Script, tools: Any) -> Generator[Step, None, Any]:
+    """Run *script* here and now; yields its steps and returns its trace."""
+    stepper = _Stepper(script)
+    while (need := stepper.need()) is not None:
+        try:
+            if type(need) is not HandOut:
+                stepper.answer = _SYNC[type(need)](need, tools)
+            elif not stepper.left:
+                yield need.step
+        except GeneratorExit:
+            stepper.leave()
+        except BaseException as problem:
+            stepper.error = problem
+    return stepper.trace
+
+
+async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
+    """Run *script* on the running event loop; yields its steps."""
+    stepper = _Stepper(script)
+    while (need := stepper.need()) is not None:
+        try:
+            if type(need) is not HandOut:
+                stepper.answer = await _ASYNC[type(need)](need, tools)
+            elif not stepper.left:
+                yield need.step
+        except GeneratorExit:
+            stepper.leave()
+        except BaseException as problem:
+            stepper.error = problem
+
+
+# ------------------------------------------------------------------ the model
+
+
+def _ask(need: Ask, tools: Any) -> ChatReply | ModelError:
+    method, bound = _bind(need)
+    try:
+        if need.timeout_s is None:
+            raw = bound()
+        else:
+            raw = wait_for(start(bound), need.timeout_s)
+        return _as_reply(need, raw)
+    except Exception as problem:
+        return failure_of(problem)
+
+
+async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
+    import asyncio
+
+    method, bound = _bind(need)
+    try:
+        async with asyncio.timeout(need.timeout_s):
+            raw = bound() if _is_async(method) else await asyncio.wrap_future(start(bound))
+            if hasattr(raw, "__await__"):
+                raw = await raw
+        return _as_reply(need, raw)
+    except Exception as problem:
+        return failure_of(problem)
+
+
+def _bind(need: Ask) -> tuple[Callable[..., Any], Callable[[], Any]]:
+    request = need.request
+    method = getattr(need.llm, request.method)
+    options: dict[str, Any] = {
+        "max_tokens": request.max_tokens,
+        "system_prompt": request.system_prompt,
+        "temperature": request.temperature,
+    }
+    if request.method != "generate":
+        options["tools"] = list(request.tools)
+    for name, value in (
+        ("cancel_token", need.cancel_token),
+        ("cache_breakpoints", request.cache_breakpoints),
+        ("timeout_s", need.timeout_s),
+        ("on_chunk", need.on_chunk),
+    ):
+        if value is not None and _names(method, name):
+            options[name] = value
+    first = request.messages if request.method == "chat" else request.prompt
+    return method, partial(method, first, **options)
+
+
+def _names(method: Callable[..., Any], parameter: str) -> bool:
+    """Whether the signature of *method* names *parameter*; `**kwargs` is no promise to understand it."""
+    import inspect
+
+    try:
+        return parameter in inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_async(method: Callable[..., Any]) -> bool:
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    return code is not None and bool(code.co_flags & _COROUTINE)
+
+
+def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
+    if isinstance(raw, ChatReply):
+        return raw
+    stop_reason = getattr(need.llm, "last_stop_reason", None)
+    usage = getattr(need.llm, "last_usage", None)
+    stop_reason = stop_reason if isinstance(stop_reason, str) else None
+    usage = usage if isinstance(usage, Usage) else None
+    if isinstance(raw, str):
+        return ChatReply([{"type": "text", "text": raw}], stop_reason, "", usage)
+    if isinstance(raw, list):
+        blocks = [block for block in raw if isinstance(block, dict) and "type" in block]
+        return ChatReply(blocks, stop_reason, "", usage)
+    name = f"{type(need.llm).__name__}.{need.request.method}"
+    if hasattr(raw, "close") and hasattr(raw, "__await__"):
+        raw.close()
+        text = f"{name} is async; use async_composable_loop, or a backend whose methods are not async"
+    else:
+        text = f"{name} returned {type(raw).__name__}; the loop takes a str, a list of blocks or a ChatReply"
+    return ModelError(text, kind=ErrorKind.VALIDATION)
+
+
+# ------------------------------------------------------------------ the tools and the rest
+
+
+def _run_tools(need: RunTools, tools: Any) -> list[Any]:
+    calls, contexts = need.calls, need.contexts
+    if not need.concurrent:
+        return [tools.dispatch(call, ctx=ctx) for call, ctx in zip(calls, contexts, strict=True)]
+    return list(tools.dispatch_batch(list(calls), ctx=_contexts_by_call(need, tools)))
+
+
+async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
+    import asyncio
+
+    if need.concurrent and hasattr(tools, "dispatch_batch_async"):
+        return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need, tools)))
+    if not hasattr(tools, "dispatch_async"):
+        return list(await asyncio.wrap_future(start(partial(_run_tools, need, tools))))
+    results = []
+    for call, ctx in zip(need.calls, need.contexts, strict=True):
+        results.append(await tools.dispatch_async(call, ctx=ctx))
+    return results
+
+
+def _contexts_by_call(need: RunTools, tools: Any) -> Any:
+    """One context for each call where the registry can take them apart, else the first for all."""
+    if hasattr(tools, "dispatch_async"):
+        by_id = {id(call): ctx for call, ctx in zip(need.calls, need.contexts, strict=True)}
+        return lambda call: by_id[id(call)]
+    return need.contexts[0]
+
+
+def _work(need: Compact | Save, tools: Any) -> Any:
+    return need.work()
+
+
+async def _work_async(need: Compact | Save, tools: Any) -> Any:
+    import asyncio
+
+    result = await asyncio.wrap_future(start(need.work))
+    return await result if hasattr(result, "__await__") else result
+
+
+def _wait(need: Wait, tools: Any) -> None:
+    for seconds in _slices(need.seconds, need.cancel_token):
+        time.sleep(seconds)
+        if need.cancel_token is not None and need.cancel_token.is_cancelled:
+            return
+
+
+async def _wait_async(need: Wait, tools: Any) -> None:
+    import asyncio
+
+    for seconds in _slices(need.seconds, need.cancel_token):
+        await asyncio.sleep(seconds)
+        if need.cancel_token is not None and need.cancel_token.is_cancelled:
+            return
+
+
+def _slices(seconds: float, token: CancelToken | None) -> list[float]:
+    if token is None:
+        return [seconds]
+    whole = int(seconds / SLICE_S)
+    return [SLICE_S] * whole + [seconds - whole * SLICE_S]
+
+
+def _resolve(need: Resolve, tools: Any) -> Any:
+    from looplet.tools.workers import run_awaitable
+
+    return run_awaitable(need.awaitable)
+
+
+async def _resolve_async(need: Resolve, tools: Any) -> Any:
+    return await need.awaitable
+
+
+_SYNC: dict[type[Need], Callable[[Any, Any], Any]] = {
+    Ask: _ask,
+    Wait: _wait,
+    RunTools: _run_tools,
+    Compact: _work,
+    Save: _work,
+    Resolve: _resolve,
+}
+_ASYNC: dict[type[Need], Callable[[Any, Any], Any]] = {
+    Ask: _ask_async,
+    Wait: _wait_async,
+    RunTools: _run_tools_async,
+    Compact: _work_async,
+    Save: _work_async,
+    Resolve: _resolve_async,
+}

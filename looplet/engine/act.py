@@ -1,0 +1,262 @@
+"""Turning a reply's calls into steps: judge every call, run those that may, hand out each in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from looplet.engine import hooks, record
+from looplet.engine.ask import cancelled
+from looplet.engine.hooks import Script
+from looplet.engine.needs import HandOut, Resolve, RunTools, Save
+from looplet.engine.run import Pending, Reply, Run
+from looplet.engine.slots import Filled
+from looplet.events import LifecycleEvent
+from looplet.hook_decision import Deny, HookDecision
+from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
+from looplet.values import plain_copy
+
+
+def plan_calls(run: Run, reply: Reply) -> None:
+    """Sort a reply's calls into those that become steps and the done call that follows them."""
+    number = run.first_step
+    done_tool = run.plan.done_tool
+    for call in reply.calls:
+        problem = reply.broken.get(call.call_id)
+        if call.tool == done_tool and not problem:
+            run.done_call = call
+            break
+        pending = Pending(call, number + len(run.pending))
+        if problem:
+            pending.result = failed(call, problem, ErrorKind.PARSE)
+            pending.judged = True
+        run.pending.append(pending)
+    _keep_within_budget(run)
+
+
+def _keep_within_budget(run: Run) -> None:
+    left, free_left = run.steps_left(), run.plan.free_steps - run.free_used
+    specs = run.plan.specs
+    for pending in run.pending:
+        spec = specs.get(pending.call.tool)
+        pending.free = bool(free_left > 0 and spec is not None and spec.free)
+        if pending.free:
+            free_left -= 1
+        elif left > 0:
+            left -= 1
+        else:
+            _refuse_over_budget(pending)
+    if run.done_call is not None and left <= 0:
+        pending = Pending(run.done_call, run.first_step + len(run.pending))
+        _refuse_over_budget(pending)
+        run.pending.append(pending)
+        run.done_call = None
+
+
+def _refuse_over_budget(pending: Pending) -> None:
+    text = "Not run: the step budget is used up."
+    pending.result = failed(pending.call, text, ErrorKind.CANCELLED)
+    pending.judged = pending.free = True
+
+
+def act(run: Run) -> Script:
+    """Judge, run and hand out all pending calls."""
+    journal = run.plan.journal
+    if journal is not None:
+        calls = [p.call for p in run.pending]
+        yield Save(lambda: journal.replied(run, calls))
+    if run.plan.slots.pre_dispatch or run.plan.slots.check_permission or run.plan.slots.on_event:
+        for pending in run.pending:
+            if not pending.judged:
+                yield from _judge(run, pending)
+    yield from _run_tools(run)
+    while run.pending:
+        yield from _settle(run, run.pending[0])
+
+
+def failed(call: ToolCall, error: str, kind: ErrorKind, **context: Any) -> ToolResult:
+    """The result of a call whose tool did not run."""
+    return ToolResult(
+        tool=call.tool,
+        args_summary=str(call.args)[:100],
+        data=None,
+        error=error,
+        error_detail=ToolError(kind, error, context=context),
+        call_id=call.call_id,
+    )
+
+
+# ------------------------------------------------------------------ before the tool
+
+
+def _judge(run: Run, pending: Pending) -> Script:
+    """Ask every hook about a call. A denial beats everything; what was judged last is what runs."""
+    pending.judged = True
+    call = pending.call
+    event = LifecycleEvent.PRE_TOOL_USE
+    decided = yield from hooks.emit(run, event, step_num=pending.number, tool_call=call)
+    for filled, decision in decided:
+        _apply(run, pending, filled, decision)
+    for filled in run.plan.slots.pre_dispatch:
+        decision = yield from _ask_policy(
+            run, filled, "pre_dispatch", run.state, run.session_log, call, pending.number
+        )
+        if decision is not None:
+            _apply(run, pending, filled, decision)
+    judged = plain_copy(call.args)
+    for filled in run.plan.slots.check_permission:
+        decision = yield from _ask_policy(run, filled, "check_permission", call, run.state)
+        if decision is not None:
+            _apply(run, pending, filled, decision)
+    if call.args != judged:
+        _deny(run, pending, "the loop", "the arguments changed while permission was asked")
+    # Hooks may keep the call object; what runs is a copy that they do not hold.
+    pending.call = ToolCall(call.tool, judged, call.reasoning, call.call_id)
+
+
+def _ask_policy(run: Run, filled: Filled, slot: str, *args: Any) -> Script:
+    """One hook's decision before a tool runs. A hook that raises forbids the call, and says so."""
+    try:
+        value = yield from hooks.call(filled, *args)
+    except Exception as problem:
+        return Deny(f"{filled.name}.{slot} raised {type(problem).__name__}: {problem}")
+    return hooks.decide(run, filled, value, slot)
+
+
+def _apply(run: Run, pending: Pending, filled: Filled, decision: HookDecision) -> None:
+    if decision.is_block():
+        _deny(run, pending, filled.name, decision.block, retriable=bool(decision.metadata.get("retry")))
+        return
+    if decision.updated_args is not None:
+        pending.call.args = decision.updated_args
+        run.decide(pending, "rewrite", filled.name)
+    if decision.updated_result is not None and pending.result is None:
+        pending.result = decision.updated_result
+        run.decide(pending, "intercept", filled.name)
+    if decision.additional_context:
+        run.notes.append(decision.additional_context)
+
+
+def _deny(run: Run, pending: Pending, by: str, reason: str | None, *, retriable: bool = False) -> None:
+    already = pending.result is not None and pending.result.error_kind is ErrorKind.PERMISSION_DENIED
+    text = reason or f"Permission denied for tool '{pending.call.tool}'"
+    run.decide(pending, "deny", by, text)
+    if not already:
+        pending.result = failed(pending.call, text, ErrorKind.PERMISSION_DENIED)
+        if retriable and pending.result.error_detail is not None:
+            pending.result.error_detail.retriable = True
+
+
+# ------------------------------------------------------------------ the tool
+
+
+def _run_tools(run: Run) -> Script:
+    waiting = [p for p in run.pending if p.result is None]
+    if run.plan.concurrent and len(waiting) > 1:
+        yield from _dispatch(run, waiting)
+    else:
+        for pending in waiting:
+            yield from _dispatch(run, (pending,))
+
+
+def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
+    plan = run.plan
+    journal = plan.journal
+    for pending in batch:
+        if journal is not None:
+            yield Save(_starting(run, pending))
+        for hear in plan.observers.tool_started:
+            hear(pending.number, pending.call)
+        pending.ran = True
+    make = plan.tool_context
+    contexts = [make(run, p.call, p.number) if make is not None else None for p in batch]
+    results = yield RunTools([p.call for p in batch], contexts, plan.concurrent and len(batch) > 1)
+    while run.loose:
+        yield Resolve(run.loose.pop(0))
+    for pending, result in zip(batch, results, strict=True):
+        pending.result = result
+        if journal is not None and (len(run.pending) > 1 or len(batch) > 1):
+            yield Save(_finished(run, pending))
+
+
+def _starting(run: Run, pending: Pending) -> Any:
+    journal = run.plan.journal
+    return lambda: journal.starting(run, pending.call) if journal else None
+
+
+def _finished(run: Run, pending: Pending) -> Any:
+    journal = run.plan.journal
+    return lambda: journal.finished(run, pending.call, pending.result) if journal else None
+
+
+# ------------------------------------------------------------------ after the tool
+
+
+def _settle(run: Run, pending: Pending) -> Script:
+    """Let hooks see a result, make the step, save it, hand it out."""
+    problem: Exception | None = None
+    if pending.ran and not pending.free:
+        _count_query(run)
+    if run.plan.slots.post_dispatch or run.plan.slots.on_event:
+        try:
+            yield from _after(run, pending)
+        except Exception as raised:
+            # What ran has happened: the step is kept and shown before the hook's exception leaves.
+            problem = raised
+    step = record.step(run, pending)
+    run.pending.pop(0)
+    yield from hand_out(run, step)
+    if problem is not None:
+        raise problem
+
+
+def _count_query(run: Run) -> None:
+    try:
+        run.state.queries_used += 1
+    except AttributeError:
+        return  # A frozen state counts for itself.
+
+
+def _after(run: Run, pending: Pending) -> Script:
+    result = pending.result
+    for filled in run.plan.slots.post_dispatch:
+        value = yield from hooks.call(
+            filled, run.state, run.session_log, pending.call, pending.result, pending.number
+        )
+        decision = hooks.decide(run, filled, value, "post_dispatch")
+        if decision is not None:
+            _take(run, pending, filled, decision)
+    failed_ = pending.result is not None and bool(pending.result.error)
+    event = LifecycleEvent.POST_TOOL_FAILURE if failed_ else LifecycleEvent.POST_TOOL_USE
+    decided = yield from hooks.emit(
+        run, event, step_num=pending.number, tool_call=pending.call, tool_result=pending.result
+    )
+    for filled, decision in decided:
+        _take(run, pending, filled, decision)
+    if pending.result is not result and pending.result is not None and pending.result.call_id is None:
+        pending.result.call_id = pending.call.call_id
+
+
+def _take(run: Run, pending: Pending, filled: Filled, decision: HookDecision) -> None:
+    if decision.updated_result is not None:
+        pending.result = decision.updated_result
+        run.decide(pending, "replace", filled.name)
+    hooks.take_notes(run, [(filled, decision)])
+
+
+def hand_out(run: Run, step: Any) -> Script:
+    """Make a step durable, then give it to the consumer."""
+    journal = run.plan.journal
+    if journal is not None:
+        yield Save(lambda: journal.stepped(run, step))
+    yield HandOut(step)
+
+
+def stop_if_cancelled(run: Run) -> bool:
+    """End the run if its token is set or its time is up; whether it ended."""
+    left = run.seconds_left()
+    if cancelled(run):
+        run.stop_reason = "cancelled"
+    elif left is not None and left <= 0:
+        run.stop_reason = "deadline"
+    return bool(run.stop_reason)

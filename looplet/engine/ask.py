@@ -1,0 +1,300 @@
+"""Asking the model: attempts and their pauses, a prompt that is too long, a reply that cannot be read."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+
+from looplet import clock
+from looplet.engine import compose, hooks, record
+from looplet.engine.hooks import Script
+from looplet.engine.needs import Ask, Compact, Wait
+from looplet.engine.observe import ModelCall, Request
+from looplet.engine.run import Reply, Run
+from looplet.errors import ModelError
+from looplet.events import LifecycleEvent
+from looplet.parse import contract_call, parse_multi_tool_calls
+from looplet.prompts import build_parse_recovery_prompt
+from looplet.types import ChatReply, ErrorKind, ToolCall, Usage, capabilities_of
+
+RETRIES = 2
+"""Attempts after the first, for a backend that does not retry by itself."""
+
+BACKOFF_S = 1.0
+"""Seconds before the first retry; doubled for each further one, plus up to a quarter at random."""
+
+LONGEST_WAIT_S = 60.0
+"""A provider that asks for a longer pause than this is not waited for."""
+
+PARSE_RECOVERIES = 2
+"""Consecutive unreadable replies that each get one more question before they cost a step."""
+
+CONTINUE = "Your reply was cut off. Continue exactly where it stopped; do not repeat anything."
+
+PARTIAL_HEADER = "Your reply so far:"
+
+
+def ask(run: Run, brief: str) -> Script:
+    """One turn of the model.
+
+    Gives a `Reply`, a `ModelError` when there is none for good, or None when a hook stopped the run.
+    """
+    if run.plan.select_model is not None:
+        run.llm, run.wire = run.plan.select_model()
+    request = yield from compose.request(run, brief)
+    yield from _before(run, request)
+    if run.stop_request is not None:
+        return None
+    answer, request = yield from _ask_shrinking(run, request, brief)
+    if isinstance(answer, ChatReply):
+        answer = yield from _continued(run, request, answer)
+        reply = read(run, request, answer)
+        record.model_turn(run, request, answer)
+        raw = reply.raw
+    else:
+        reply, raw = answer, None
+    if run.plan.slots.on_event:
+        event = LifecycleEvent.POST_LLM_RESPONSE
+        decided = yield from hooks.emit(
+            run, event, step_num=run.first_step, prompt=request.prompt, raw_response=raw
+        )
+        hooks.take_notes(run, decided)
+    return reply
+
+
+def _before(run: Run, request: Request) -> Script:
+    for hear in run.plan.observers.step_started:
+        hear(run.first_step)
+    if run.plan.slots.on_event:
+        event = LifecycleEvent.PRE_LLM_CALL
+        decided = yield from hooks.emit(run, event, step_num=run.first_step, prompt=request.prompt)
+        hooks.take_notes(run, decided)
+
+
+def _ask_shrinking(run: Run, request: Request, brief: str) -> Script:
+    """Ask; while the prompt is too long, make it shorter by the next means and ask again."""
+    answer: ChatReply | ModelError
+    if _too_long(run, request):
+        answer = ModelError(
+            f"the prompt is about {_estimate(run, request)} tokens; {run.plan.max_prompt_tokens} fit",
+            kind=ErrorKind.CONTEXT_OVERFLOW,
+        )
+    else:
+        answer = yield from call(run, request)
+        if _refuses_tools(run, answer):
+            _fall_back_to_text(run, answer)
+            request = yield from compose.request(run, brief)
+            answer = yield from call(run, request)
+    for name, shrink in run.plan.overflow:
+        if not isinstance(answer, ModelError) or answer.kind is not ErrorKind.CONTEXT_OVERFLOW:
+            break
+        yield Compact(_bound(shrink, run))
+        run.last_input_tokens = None
+        request = yield from compose.request(run, brief)
+        answer = yield from call(run, request)
+        for hear in run.plan.observers.recovered:
+            hear(name, isinstance(answer, ChatReply))
+    return answer, request
+
+
+def _bound(work: Callable[[Run], object], run: Run) -> Callable[[], object]:
+    return lambda: work(run)
+
+
+def _too_long(run: Run, request: Request) -> bool:
+    return bool(run.plan.overflow) and _estimate(run, request) > run.plan.max_prompt_tokens
+
+
+def _estimate(run: Run, request: Request) -> int:
+    # What the provider counted last time plus what is new beats any estimate of the whole.
+    if request.method == "chat" and run.last_input_tokens is not None:
+        return run.last_input_tokens + len(request.prompt) // 4
+    if request.method == "chat":
+        return run.conversation.token_estimate + len(request.system_prompt) // 4
+    return len(request.prompt) // 4
+
+
+def _refuses_tools(run: Run, answer: ChatReply | ModelError) -> bool:
+    if isinstance(answer, ChatReply) or run.wire == "text" or answer.status != 400:
+        return False
+    text = str(answer)
+    return "tool_choice" in text or "tools" in text
+
+
+def _fall_back_to_text(run: Run, problem: ModelError) -> None:
+    run.wire = "text"
+    warnings.warn(
+        f"the provider refuses tools ({problem}); going on in the text protocol. "
+        "Pass LoopConfig(use_native_tools=False) to start with it.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def call(run: Run, request: Request) -> Script:
+    """Send one request until it is answered or cannot be; gives `ChatReply` or `ModelError`."""
+    observers = run.plan.observers
+    for hear in observers.model_asked:
+        hear(run.first_step, request)
+    started = clock.perf()
+    run.llm_calls += 1
+    run.model_calls += 1
+    answer, attempts = yield from _attempts(run, request)
+    good = isinstance(answer, ChatReply)
+    if good and answer.usage is not None:
+        run.usage = run.usage + answer.usage
+        run.last_input_tokens = answer.usage.input_tokens
+    if observers.model_called:
+        record = ModelCall(
+            number=run.model_calls,
+            step=run.first_step,
+            request=request,
+            reply=answer if good else None,
+            error=None if good else answer,
+            duration_ms=(clock.perf() - started) * 1000,
+            attempts=attempts,
+        )
+        for hear in observers.model_called:
+            hear(record)
+    return answer
+
+
+def _attempts(run: Run, request: Request) -> Script:
+    plan = run.plan
+    retries = 0 if capabilities_of(run.llm).own_retries else RETRIES
+    attempt = 1
+    while True:
+        on_chunk = _chunk_teller(run) if plan.stream_tokens and plan.observers.model_chunk else None
+        answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
+        if isinstance(answer, ChatReply):
+            return answer, attempt
+        pause = _pause(answer, attempt)
+        left = run.seconds_left()
+        too_late = left is not None and left < pause
+        if not answer.retriable or attempt > retries or too_late or pause > LONGEST_WAIT_S or cancelled(run):
+            return _final(answer, attempt), max(attempt, answer.attempts)
+        yield Wait(pause, plan.cancel_token)
+        if cancelled(run):
+            return _final(answer, attempt), attempt
+        attempt += 1
+
+
+def _pause(problem: ModelError, attempt: int) -> float:
+    if problem.retry_after_s is not None:
+        return problem.retry_after_s
+    pause: float = BACKOFF_S * 2 ** (attempt - 1)
+    return pause * (1 + random.random() / 4)  # noqa: S311 - jitter, not a secret
+
+
+def _final(problem: ModelError, attempts: int) -> ModelError:
+    problem.attempts = max(attempts, problem.attempts)
+    return problem
+
+
+def _timeout(run: Run) -> float | None:
+    left = run.seconds_left()
+    limit = run.plan.llm_timeout_s
+    if left is None:
+        return limit
+    return max(0.001, left if limit is None else min(limit, left))
+
+
+def _chunk_teller(run: Run) -> Callable[[str], None]:
+    index = 0
+
+    def tell(text: str) -> None:
+        nonlocal index
+        for hear in run.plan.observers.model_chunk:
+            hear(run.first_step, text, index)
+        index += 1
+
+    return tell
+
+
+def cancelled(run: Run) -> bool:
+    """Whether the run's cancel token is set."""
+    token = run.plan.cancel_token
+    return token is not None and token.is_cancelled
+
+
+def _continued(run: Run, request: Request, answer: ChatReply) -> Script:
+    """Text that was cut at `max_tokens`, asked on for as often as the run allows."""
+    used = 0
+    while answer.stop_reason == "max_tokens" and used < run.plan.max_continuations and not _has_call(answer):
+        used += 1
+        more = yield from call(run, _continuation(request, answer.text))
+        if not isinstance(more, ChatReply):
+            break
+        text = answer.text + more.text
+        others = [b for b in more.blocks if b.get("type") != "text"]
+        usage = (answer.usage or Usage()) + (more.usage or Usage())
+        blocks = [{"type": "text", "text": text}, *others]
+        answer = ChatReply(blocks, more.stop_reason, more.model, usage)
+    return answer
+
+
+def _has_call(answer: ChatReply) -> bool:
+    return any(b.get("type") == "tool_use" for b in answer.blocks)
+
+
+def _continuation(request: Request, partial: str) -> Request:
+    if request.method != "chat":
+        prompt = f"{request.prompt}\n\n{PARTIAL_HEADER}\n{partial}\n\n{CONTINUE}"
+        return replace(request, method="generate", prompt=prompt, tools=(), purpose="continuation")
+    turns = [{"role": "assistant", "content": [{"type": "text", "text": partial}]}] if partial else []
+    messages = compose.with_trailing([*request.messages, *turns], CONTINUE)
+    return replace(request, messages=messages, prompt=CONTINUE, purpose="continuation")
+
+
+def read(run: Run, request: Request, answer: ChatReply) -> Reply:
+    """What a reply asks for."""
+    if request.method == "generate":
+        return Reply(request, answer.text, answer, parse_multi_tool_calls(answer.text), {})
+    calls: list[ToolCall] = []
+    broken: dict[str, str] = {}
+    for block in answer.blocks:
+        if block.get("type") == "tool_use" and block.get("name"):
+            one, problem = _native_call(block, cut=answer.stop_reason == "max_tokens")
+            calls.append(one)
+            if problem:
+                broken[one.call_id] = problem
+    if not calls and request.method == "chat":
+        alone = contract_call(answer.text, run.plan.specs)
+        calls = [alone] if alone else []
+    elif not calls:
+        calls = parse_multi_tool_calls(answer.text)
+    return Reply(request, answer.blocks, answer, calls, broken)
+
+
+def _native_call(block: dict[str, object], *, cut: bool) -> tuple[ToolCall, str]:
+    call_id = str(block.get("id") or "") or clock.new_id()
+    block["id"] = call_id
+    args = block.get("input")
+    problem = ""
+    if block.get("truncated") or (cut and not isinstance(args, dict)):
+        problem = "the reply was cut off at max_tokens inside this call's arguments; it was not run"
+    elif not isinstance(args, dict) or set(args) == {"_raw_arguments"}:
+        problem = "the arguments are not a JSON object; the tool was not run"
+    clean = {} if problem or not isinstance(args, dict) else dict(args)
+    return ToolCall(str(block["name"]), clean, "", call_id), problem
+
+
+def recover_reading(run: Run, reply: Reply) -> Script:
+    """Ask once more, by the recovery prompt, for a reply that can be read; gives a `Reply` or None."""
+    run.parse_failures += 1
+    if run.parse_failures > PARSE_RECOVERIES:
+        return None
+    plan = run.plan
+    prompt = build_parse_recovery_prompt(reply.request.prompt, reply.chat.text)
+    request = replace(
+        reply.request, prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery"
+    )
+    answer = yield from call(run, request)
+    if not isinstance(answer, ChatReply):
+        return None
+    again = read(run, request, answer)
+    for hear in plan.observers.recovered:
+        hear("parse", bool(again.calls))
+    return again if again.calls else None

@@ -1,0 +1,99 @@
+"""Asking hooks: each function puts one question to the hooks that answer it and merges what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from looplet.engine.needs import Need, Resolve
+from looplet.engine.run import Run
+from looplet.engine.slots import Filled
+from looplet.events import EventPayload, LifecycleEvent
+from looplet.hook_decision import Deny, HookDecision, decision_of
+
+Script = Generator[Need, Any, Any]
+
+_ALSO_HAS_METHOD = {
+    LifecycleEvent.PRE_TOOL_USE: "pre_dispatch",
+    LifecycleEvent.POST_TOOL_USE: "post_dispatch",
+    LifecycleEvent.POST_TOOL_FAILURE: "post_dispatch",
+}
+"""A hook that has the method is not also told the event: it would decide twice."""
+
+
+def listens(hook: object, event: LifecycleEvent) -> bool:
+    """Whether *hook* is told *event*, given that it has `on_event`."""
+    method = _ALSO_HAS_METHOD.get(event)
+    return method is None or not hasattr(hook, method)
+
+
+def call(filled: Filled, *args: Any, **kwargs: Any) -> Script:
+    """Call one hook method; an awaitable that it returns is waited for."""
+    value = filled.call(*args, **kwargs)
+    if hasattr(value, "__await__"):
+        value = yield Resolve(value)
+    return value
+
+
+def decide(run: Run, filled: Filled, value: object, slot: str) -> HookDecision | None:
+    """What *value* means in *slot*; warns once a run about what the slot ignores."""
+    return decision_of(value, slot=slot, hook=filled.hook, warned=run.warned)
+
+
+def emit(run: Run, event: LifecycleEvent, **fields: Any) -> Script:
+    """Tell all listening hooks of *event*; gives `[(hook, decision), …]` of those that decided something.
+
+    An exception of a listener is logged and goes no further, except before a tool: there the call is
+    denied, because the hook may be the one that would have forbidden it.
+    """
+    listeners = run.plan.slots.on_event
+    if not listeners:
+        return ()
+    payload = EventPayload(
+        event=event, state=run.state, session_log=run.session_log, context=run.plan.context, **fields
+    )
+    decided: list[tuple[Filled, HookDecision]] = []
+    for filled in listeners:
+        if not listens(filled.hook, event):
+            continue
+        try:
+            value = yield from call(filled, payload)
+        except Exception as problem:
+            decision = _when_listener_raised(filled, event, problem)
+        else:
+            decision = decide(run, filled, value, event.value) if isinstance(value, HookDecision) else None
+        if decision is not None:
+            decided.append((filled, decision))
+    return decided
+
+
+def _when_listener_raised(filled: Filled, event: LifecycleEvent, problem: Exception) -> HookDecision | None:
+    import logging
+
+    logger = logging.getLogger("looplet.loop")
+    logger.warning("%s.on_event raised at %s", filled.name, event.value, exc_info=problem)
+    if event is not LifecycleEvent.PRE_TOOL_USE:
+        return None
+    return Deny(f"{filled.name}.on_event raised {type(problem).__name__}: {problem}")
+
+
+def first_text(run: Run, fills: Sequence[Filled], *args: Any, **kwargs: Any) -> Script:
+    """The first answer that is not None, of hooks asked in order."""
+    for filled in fills:
+        value = yield from call(filled, *args, **kwargs)
+        if value is not None:
+            if not isinstance(value, str):
+                raise TypeError(
+                    f"{filled.name} returned {type(value).__name__} where the loop takes a str or None"
+                )
+            return value
+    return None
+
+
+def take_notes(run: Run, decided: Sequence[tuple[Filled, HookDecision]]) -> None:
+    """Keep what hooks want in the next prompt, and the stop that they asked for."""
+    for _, decision in decided:
+        if decision.additional_context:
+            run.notes.append(decision.additional_context)
+        if decision.stop is not None:
+            run.stop_request = decision.stop or "hook_stop"

@@ -1,0 +1,96 @@
+"""What a run remembers of itself: state, session log, conversation, and the observers' news."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from looplet.conversation import ContentBlock, Message, MessageRole
+from looplet.engine.observe import Request
+from looplet.engine.run import Pending, Run
+from looplet.engine.thread import result_text
+from looplet.prompts import render_result, task_text
+from looplet.types import ChatReply, Step
+
+TURN_CHARS = 5_000
+"""Most characters that a conversation keeps of a text prompt or reply."""
+
+
+def task(run: Run) -> None:
+    """Open a thread's conversation with the task, for whoever reads it later."""
+    if run.wire == "thread" and not run.conversation.messages:
+        text = task_text(run.plan.task)
+        run.conversation.append(Message(MessageRole.USER, text, metadata={"kind": "task"}))
+
+
+def model_turn(run: Run, request: Request, answer: ChatReply) -> None:
+    """Add one question and its answer to the conversation."""
+    conversation = run.conversation
+    if request.method == "chat":
+        blocks = [ContentBlock(block["type"], block) for block in answer.blocks]
+        conversation.append(Message(MessageRole.ASSISTANT, blocks))
+        return
+    conversation.append(Message(MessageRole.USER, request.prompt[:TURN_CHARS]))
+    conversation.append(Message(MessageRole.ASSISTANT, _reply_text(request, answer)[:TURN_CHARS]))
+
+
+def _reply_text(request: Request, answer: ChatReply) -> str:
+    return answer.text if request.method == "generate" else str(answer.blocks)
+
+
+def step(run: Run, pending: Pending) -> Step:
+    """Make the step of a finished call and add it to everything that keeps steps."""
+    call, result = pending.call, pending.result
+    assert result is not None  # noqa: S101 - a call is only recorded once it is over
+    taken = Step(pending.number, call, result)
+    findings, highlights = _metadata(run)
+    run.state.steps.append(taken)
+    if pending.free:
+        run.free_used += 1
+    if run.wire != "thread":
+        run.recent.append(render_result(taken))
+    theory = call.args.get("__theory__", "")
+    entities = _entities(run, result.data)
+    run.session_log.record(
+        taken.number,
+        theory if isinstance(theory, str) else "",
+        call.tool,
+        call.reasoning,
+        entities=entities,
+        findings=findings,
+        highlights=highlights,
+        recall_key=result.result_key or "",
+    )
+    _to_conversation(run, taken)
+    for hear in run.plan.observers.step_taken:
+        hear(taken)
+    return taken
+
+
+def _metadata(run: Run) -> tuple[list[str] | None, list[str] | None]:
+    extract = run.plan.extract_step_metadata
+    return extract(run.state, run.state.step_count) if extract is not None else (None, None)
+
+
+def _entities(run: Run, data: Any) -> list[str] | None:
+    if run.plan.extract_entities is None or data is None:
+        return None
+    known = run.session_log.all_entities()
+    entities = list(run.plan.extract_entities(data))
+    run.new_entities += len(set(entities) - known)
+    return entities
+
+
+def _to_conversation(run: Run, taken: Step) -> None:
+    conversation, call, result = run.conversation, taken.tool_call, taken.tool_result
+    if run.wire == "thread":
+        # The assistant's own blocks hold the call already; the text is what the model reads of the result.
+        conversation.append(Message(MessageRole.TOOL, result_text(result), tool_result=result))
+        return
+    conversation.append(Message(MessageRole.ASSISTANT, "", tool_call=call))
+    conversation.append(Message(MessageRole.TOOL, "", tool_result=result))
+
+
+def say(run: Run, text: str) -> None:
+    """Tell the model something that is no tool result, in a thread."""
+    if run.wire == "thread":
+        run.conversation.append(Message(MessageRole.USER, text))

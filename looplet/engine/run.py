@@ -1,0 +1,225 @@
+"""The plan of a run, which never changes, and the `Run`, the one object that does."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from looplet import clock
+from looplet.conversation import Conversation
+from looplet.engine.observe import Decision, Observers, Request
+from looplet.engine.slots import Slots
+from looplet.session import SessionLog
+from looplet.types import AgentState, CancelToken, ChatReply, DefaultState, Step, ToolCall, ToolContext, ToolResult, Usage
+
+Wire: TypeAlias = Literal["thread", "native", "text"]
+"""How the model is talked to: message threads, tools beside one prompt, or one prompt of text."""
+
+RECENT_RESULTS = 5
+"""Steps whose results a text prompt shows; older ones are in the session log, one line each."""
+
+
+class Journal(Protocol):
+    """Makes a run durable. Each method returns when what it was given is on disk."""
+
+    def replied(self, run: Run, calls: Sequence[ToolCall]) -> None:
+        """The model answered with *calls*; none of them has started."""
+        ...
+
+    def starting(self, run: Run, call: ToolCall) -> None:
+        """The tool of *call* starts next: from here on it may have run."""
+        ...
+
+    def finished(self, run: Run, call: ToolCall, result: ToolResult) -> None:
+        """*call* is over and its result known."""
+        ...
+
+    def stepped(self, run: Run, step: Step) -> None:
+        """*step* is about to be handed out; log and conversation hold it already."""
+        ...
+
+    def ended(self, run: Run) -> None:
+        """The run is over; `run.stop_reason` says why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run was told when it started. The features stand here as plain callables.
+
+    Attributes:
+        llm: The backend; `select_model` may put another in its place for one step.
+        task: What the agent is to do, as the caller gave it.
+        tools: The registry.
+        context: The caller's own object, handed to hooks.
+        session_id: The run's id.
+        slots: The hooks.
+        observers: Who is told.
+        step_limit: Most steps, or None where only the state limits them.
+        free_steps: Most steps of `free` tools, which cost no budget.
+        overflow: What to try, in order, when the prompt is too long: each makes the next request smaller.
+    """
+
+    llm: Any
+    task: Any
+    tools: Any
+    context: Any
+    session_id: str
+    slots: Slots
+    observers: Observers
+    wire: Wire = "text"
+    step_limit: int | None = None
+    free_steps: int = 15
+    shown_max_steps: int = 15
+    max_tokens: int = 2000
+    system_prompt: str = ""
+    temperature: float = 0.2
+    recovery_temperature: float = 0.1
+    done_tool: str = "done"
+    max_continuations: int = 0
+    max_briefing_tokens: int | None = None
+    concurrent: bool = False
+    max_prompt_tokens: int = 125_000
+    llm_timeout_s: float | None = None
+    deadline_s: float | None = None
+    cancel_token: CancelToken | None = None
+    stream_tokens: bool = False
+    build_briefing: Callable[..., str] | None = None
+    build_prompt: Callable[..., str] | None = None
+    build_trace: Callable[..., Any] | None = None
+    extract_entities: Callable[[Any], list[str]] | None = None
+    extract_step_metadata: Callable[[Any, int], tuple[list[str], list[str]]] | None = None
+    render_messages: Callable[..., str] | None = None
+    select_model: Callable[[], tuple[Any, Wire]] | None = None
+    memory: Callable[[Any], str] | None = None
+    cache_breakpoints: Callable[[int, str, str, str], list[Any] | None] | None = None
+    proactive_compact: Callable[[Run], Any] | None = None
+    overflow: Sequence[tuple[str, Callable[[Run], Any]]] = ()
+    check_output: Callable[[dict[str, Any]], list[str]] | None = None
+    on_parse_failure: Callable[[int, str], tuple[str, str] | None] | None = None
+    tool_context: Callable[[Run, ToolCall, int], ToolContext | None] | None = None
+    journal: Journal | None = None
+
+    @property
+    def specs(self) -> Mapping[str, Any]:
+        """The registered tools by name; `_tools` is what any registry given to the loop has."""
+        specs: Mapping[str, Any] = self.tools._tools
+        return specs
+
+
+@dataclass(slots=True)
+class Pending:
+    """One call of the current reply on its way to becoming a step.
+
+    Attributes:
+        call: The call, with the arguments that were judged.
+        number: The step it becomes.
+        result: What came of it, once known.
+        judged: Whether the hooks have seen it; what they saw is what runs.
+        ran: Whether the tool body ran, or may have.
+        free: Whether it costs no step budget.
+    """
+
+    call: ToolCall
+    number: int
+    result: ToolResult | None = None
+    judged: bool = False
+    ran: bool = False
+    free: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """All that moves while a run is on. A checkpoint of a run is a copy of this.
+
+    Attributes:
+        stop_reason: Empty while the run is on.
+        pending: Calls of the last reply that are not steps yet, in order; a resumed run starts with them.
+        done_call: The done call of the last reply, after the pending ones.
+        offset: Added to the state's step count to number steps, after a resume that did not restore them.
+        free_used: Steps so far that cost no budget.
+        notes: Text for the next prompt: what hooks injected.
+        rejection: Why the last done was turned down.
+        stop_request: Stop reason that a hook asked for; the run ends with this iteration.
+        final_output: Arguments of the accepted done call.
+        loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
+    """
+
+    plan: Plan
+    state: AgentState
+    session_log: SessionLog
+    conversation: Conversation
+    wire: Wire = "text"
+    llm: Any = None
+    stop_reason: str = ""
+    pending: list[Pending] = field(default_factory=list)
+    done_call: ToolCall | None = None
+    offset: int = 0
+    free_used: int = 0
+    first_step: int = 0
+    notes: list[str] = field(default_factory=list)
+    rejection: str = ""
+    stop_request: str | None = None
+    llm_calls: int = 0
+    model_calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    parse_failures: int = 0
+    continuations: int = 0
+    answer_asked: bool = False
+    new_entities: int = 0
+    final_output: dict[str, Any] | None = None
+    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_RESULTS))
+    last_input_tokens: int | None = None
+    started: float = field(default_factory=clock.perf)
+    warned: set[tuple[type, str]] = field(default_factory=set)
+    loose: list[Awaitable[Any]] = field(default_factory=list)
+    thread: Any = None
+    thread_sent: int = 0
+
+    def next_number(self) -> int:
+        """The number of the next step."""
+        return self.state.step_count + 1 + self.offset
+
+    def steps_left(self) -> int:
+        """Steps that may still be taken at a cost."""
+        state, limit = self.state, self.plan.step_limit
+        if isinstance(state, DefaultState):
+            return state.max_steps - (len(state.steps) + self.offset - self.free_used)
+        left = state.budget_remaining
+        if limit is None:
+            return left
+        return min(left, limit - (self.next_number() - 1 - self.free_used))
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the run's deadline, or None if it has none."""
+        deadline = self.plan.deadline_s
+        return None if deadline is None else deadline - (clock.perf() - self.started)
+
+    def decide(self, pending: Pending, verdict: str, by: str, reason: str = "") -> None:
+        """Tell the observers what was decided about a call."""
+        hears = self.plan.observers.decided
+        if hears:
+            decision = Decision(pending.number, pending.call.tool, pending.call.call_id, verdict, by, reason)
+            for hear in hears:
+                hear(decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer, read: calls to make, or text, or neither.
+
+    Attributes:
+        request: What was sent.
+        raw: What the backend returned: text or blocks.
+        chat: The same as a `ChatReply`.
+        calls: The calls in it, in order.
+        broken: For each call that must not run: why (unreadable or cut arguments), by call id.
+    """
+
+    request: Request
+    raw: Any
+    chat: ChatReply
+    calls: list[ToolCall]
+    broken: dict[str, str]

@@ -1,0 +1,144 @@
+"""The loop itself: one generator that decides, for the synchronous and the asynchronous driver alike.
+
+It yields needs (`looplet.engine.needs`) and is sent what came of them. It does no I/O, so it can be tested by
+feeding it replies by hand.
+"""
+
+from __future__ import annotations
+
+from looplet.engine import act, ask, compose, finish, hooks, record
+from looplet.engine.hooks import Script
+from looplet.engine.needs import Compact, Leave
+from looplet.engine.run import Reply, Run
+from looplet.errors import ModelError
+from looplet.events import LifecycleEvent
+
+
+def script(run: Run) -> Script:
+    """A whole run: yields needs, returns the trace.
+
+    However it ends, it ends through `finish.ended`: a reason to stop, an exception anywhere, or `Leave`
+    from a driver whose consumer is gone. The exception leaves after that.
+    """
+    error: BaseException | None = None
+    try:
+        yield from _begin(run)
+        while not run.stop_reason:
+            yield from _turn(run)
+    except Leave:
+        run.stop_reason = run.stop_reason or "stopped_by_caller"
+    except GeneratorExit:
+        raise  # The driver is gone too: nobody is left to do what the end would need.
+    except BaseException as problem:
+        run.stop_reason = run.stop_reason or "error"
+        error = problem
+    return (yield from finish.ended(run, error))
+
+
+def _begin(run: Run) -> Script:
+    plan = run.plan
+    for hear in plan.observers.run_started:
+        hear(plan.task, run_id=plan.session_id)
+    record.task(run)
+    for filled in plan.slots.pre_loop:
+        value = yield from hooks.call(filled, run.state, run.session_log, plan.context)
+        hooks.decide(run, filled, value, "pre_loop")
+    yield from hooks.emit(run, LifecycleEvent.SESSION_START, step_num=0)
+
+
+def _turn(run: Run) -> Script:
+    """One question to the model and the steps that follow from it."""
+    if run.pending or run.done_call is not None:
+        yield from _steps(run)  # A resumed run goes on in the middle of a batch.
+        return
+    if act.stop_if_cancelled(run):
+        return
+    if run.steps_left() <= 0:
+        run.stop_reason = "budget_exhausted"
+        return
+    run.first_step = run.next_number()
+    run.new_entities = 0
+    if run.plan.slots.should_compact:
+        yield from _compact(run)
+    brief = yield from compose.briefing(run)
+    reply = yield from ask.ask(run, brief)
+    run.rejection = ""
+    if _stop_requested(run):
+        return
+    if isinstance(reply, ModelError):
+        yield from finish.model_failed(run, reply)
+        return
+    yield from _heed(run, reply)
+
+
+def _heed(run: Run, reply: Reply) -> Script:
+    if not reply.calls and reply.request.method == "chat":
+        yield from finish.answer_in_text(run, reply)
+        return
+    if reply.calls:
+        run.parse_failures = 0
+        run.answer_asked = False
+    else:
+        reply = yield from _mended(run, reply)
+        if reply is None or _stop_requested(run):
+            return
+    act.plan_calls(run, reply)
+    yield from _steps(run)
+
+
+def _mended(run: Run, reply: Reply) -> Script:
+    """A readable reply in place of one that was not, or None after the step that says so."""
+    problem = None
+    advise = run.plan.on_parse_failure
+    if advise is not None:
+        advice = advise(run.first_step, reply.chat.text)
+        if advice is not None:
+            kind, message = advice
+            if message:
+                run.notes.append(message)
+            if kind == "abort":
+                problem = f"Parse error — recovery aborted: {message}"
+    again = None
+    if problem is None:
+        again = yield from ask.recover_reading(run, reply)
+    if again is None:
+        yield from finish.unreadable(run, reply, problem)
+    return again
+
+
+def _steps(run: Run) -> Script:
+    yield from act.act(run)
+    if run.done_call is not None:
+        if act.stop_if_cancelled(run):
+            run.done_call = None
+            return
+        yield from finish.done(run, run.done_call)
+    if run.stop_reason or _stop_requested(run):
+        return
+    for filled in run.plan.slots.should_stop:
+        value = yield from hooks.call(filled, run.state, run.first_step, run.new_entities)
+        decision = hooks.decide(run, filled, value, "should_stop")
+        if decision is not None and decision.stop is not None:
+            run.stop_reason = decision.stop or "hook_stop"
+            return
+
+
+def _stop_requested(run: Run) -> bool:
+    if run.stop_request is not None and not run.stop_reason:
+        run.stop_reason = run.stop_request
+    return bool(run.stop_reason)
+
+
+def _compact(run: Run) -> Script:
+    for filled in run.plan.slots.should_compact:
+        wanted = yield from hooks.call(
+            filled, run.state, run.session_log, run.conversation, run.first_step
+        )
+        if wanted:
+            break
+    else:
+        return
+    compact = run.plan.proactive_compact
+    if compact is not None:
+        yield Compact(lambda: compact(run))
+        run.last_input_tokens = None
