@@ -18,7 +18,7 @@ class PermissionHook:
 
     def __init__(self, engine: PermissionEngine) -> None:
         self.engine = engine
-        self._allowed: dict[str, ToolCall] = {}
+        self._judged: dict[str, PermissionOutcome] = {}
 
     def on_event(self, payload: EventPayload) -> HookDecision | None:
         """Before a tool runs: `Allow()`, or `Deny(...)` with the reason. Nothing at other moments."""
@@ -27,18 +27,15 @@ class PermissionHook:
         call = payload.tool_call
         if call is None:
             return Deny("permission denied: the event names no call")
-        outcome = self.engine.evaluate(call)
-        if outcome.denied or outcome.call is None:
-            return _refusal(outcome, call)
-        self._allowed[call.call_id] = outcome.call
-        return Allow()
+        outcome = self._judged[call.call_id] = self.engine.evaluate(call)
+        return _refusal(outcome, call) if outcome.denied else Allow()
 
     def check_permission(self, tool_call: ToolCall, state: object) -> bool:
         """Whether *tool_call* may run: as `on_event` said, or judged again if it was changed since."""
-        judged = self._allowed.pop(tool_call.call_id, None)
-        if judged is not None and judged.tool == tool_call.tool and _same(judged.args, tool_call.args):
-            return True
-        return self.engine.evaluate(tool_call).allowed
+        outcome = self._judged.pop(tool_call.call_id, None)
+        if outcome is None or not _is_about(outcome, tool_call):
+            outcome = self.engine.evaluate(tool_call)
+        return outcome.allowed
 
     def check_done_permission(self, tool_call: ToolCall, state: object) -> HookDecision:
         """Whether the run may end with *tool_call*: only a rule can forbid it."""
@@ -50,6 +47,11 @@ def _refusal(outcome: PermissionOutcome, call: ToolCall) -> HookDecision:
     refusal = Deny(outcome.reason or f"permission denied for '{call.tool}'")
     refusal.metadata["rule"] = str(outcome.rule) if outcome.rule else "default"
     return refusal
+
+
+def _is_about(outcome: PermissionOutcome, call: ToolCall) -> bool:
+    judged = outcome.call
+    return judged is not None and judged.tool == call.tool and _same(judged.args, call.args)
 
 
 def _same(one: object, other: object, depth: int = 200) -> bool:

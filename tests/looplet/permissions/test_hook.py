@@ -57,8 +57,9 @@ def test_PE_08_a_consent_counts_once():
 
 
 def test_a_denial_is_recorded_once_and_says_why():
-    hook = PermissionHook(PermissionEngine().deny("pay", reason="over the limit"))
-    decision = hook.on_event(before(ToolCall("pay")))
+    hook, call = PermissionHook(PermissionEngine().deny("pay", reason="over the limit")), ToolCall("pay")
+    decision = hook.on_event(before(call))
+    assert hook.check_permission(call, None) is False
     assert (decision.permission, decision.block) == ("deny", "over the limit")
     assert decision.metadata == {"rule": "deny pay"}
     assert len(hook.engine.denials) == 1
