@@ -3,3 +3,29 @@
 The plugin itself is `pytest_looplet.plugin`; pytest loads it. This window holds what tests import, and
 loads it when it is asked for, because it is opened in every pytest run of everyone who has it installed.
 """
+
+TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
+if TYPE_CHECKING:
+    from pytest_looplet.expectation import Expectation as Expectation, expect as expect
+    from pytest_looplet.failure import Unmet as Unmet
+
+_NAMES = {
+    "expectation": "Expectation expect",
+    "failure": "Unmet",
+}
+"""Module, and the public names it gives to this window."""
+
+_HOMES = {name: f"pytest_looplet.{module}" for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pytest_looplet' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value

@@ -1,0 +1,126 @@
+"""Text from models, tools and files, made fit for a terminal: escaped, and cut to a width.
+
+Such text is data. Shown as it is, it could move the cursor, hide itself, reverse what stands before it
+or give commands to the CI system that reads the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from unicodedata import combining, east_asian_width
+
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 controls, ESC among them; tab and newline are decided below
+    "\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, and bidi
+    "\u2028\u2029"  # line ends that only some programs know
+    "\ud800-\udfff\U000e0000-\U000e0fff"  # half characters; tags, which hide text inside text
+    "]"
+)
+_COMMAND_AT_START = re.compile(r"^(\s*):(?=:)", re.MULTILINE)  # GitHub: ::error::
+_COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")  # GitHub, Azure, TeamCity: ##[error], ##vso[…], ##teamcity[…]
+
+
+def escape_terminal(text: str, *, lines: bool = False) -> str:
+    r"""*text* with everything replaced that a terminal or a CI log would act on.
+
+    Control characters, invisible and direction-changing ones become escapes (`\x1b`, `\u202e`); the
+    first colon of a line that starts with `::` and the second hash of `##[` become `\x3a` and `\x23`.
+
+    Args:
+        text: Any text.
+        lines: Keep newlines and tabs; else they become `\n` and `\t`, and the result is one line.
+    """
+    safe = text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
+    if not lines:
+        safe = safe.replace("\n", "\\n").replace("\t", "\\t")
+    if "##" in safe:
+        safe = _COMMAND_ANYWHERE.sub(r"#\\x23", safe)
+    if "::" in safe:
+        safe = _COMMAND_AT_START.sub(r"\1\\x3a", safe)
+    return safe
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code == 13:
+        return "\\r"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal *text* takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def shorten(text: str, width: int, *, size: int | None = None) -> str:
+    """*text* in at most *width* columns: cut in the middle, with its size where it was cut.
+
+    Args:
+        text: One line.
+        width: Columns; under 12 there is no room for a size, and an ellipsis stands alone.
+        size: The number of characters to tell, where *text* is itself only a part.
+    """
+    if columns(text) <= width and size is None:
+        return text
+    mark = f"…{len(text) if size is None else size:,} chars…" if width >= 24 else "…"
+    room = max(0, width - len(mark))
+    head = _fitting(text, room - room // 3)
+    tail = _fitting(text[::-1], room // 3)[::-1]
+    return f"{head}{mark}{tail}"[: max(width, 1)]
+
+
+def _fitting(text: str, width: int) -> str:
+    """The longest start of *text* that takes at most *width* columns."""
+    part = text[:width]
+    while columns(part) > width:
+        part = part[:-1]
+    return part
+
+
+def show_value(value: object, width: int) -> str:
+    """A JSON value in one line of at most *width* columns, as Python writes it and safe to print.
+
+    Long texts are cut in the middle and tell their size, long lists and objects at the end and tell how
+    much is left. The work is bounded by *width*, whatever the size of the value.
+    """
+    if isinstance(value, str):
+        return _show_text(value, width)
+    shown = "".join(_pieces(value, width))
+    return shown if columns(shown) <= width else _fitting(shown, width - 1) + "…"
+
+
+def _show_text(text: str, width: int) -> str:
+    if len(text) <= 2 * width:
+        shown = repr(text)
+        return shown if columns(shown) <= width else shorten(shown, width, size=len(text))
+    return shorten(repr(text[:width])[:-1] + repr(text[-width:])[1:], width, size=len(text))
+
+
+def _pieces(value: object, width: int) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        entries: Iterator[tuple[str, object]] = ((f"{_show_text(str(k), 40)}: ", value[k]) for k in value)
+        yield from _container("{", entries, "}", len(value), width)
+    elif isinstance(value, list | tuple):
+        yield from _container("[", (("", item) for item in value), "]", len(value), width)
+    else:
+        yield _show_text(value, max(24, width // 2)) if isinstance(value, str) else repr(value)
+
+
+def _container(
+    opening: str, entries: Iterator[tuple[str, object]], closing: str, size: int, width: int
+) -> Iterator[str]:
+    yield opening
+    room = width - len(", … 1,000 more]")
+    for position, (key, item) in enumerate(entries):
+        if room <= 0:
+            yield f", … {size - position:,} more" if position else f"… {size:,} items"
+            break
+        head = f", {key}" if position else key
+        shown = "".join(_pieces(item, room - len(head)))
+        room -= len(head) + len(shown)
+        yield head + shown
+    yield closing
