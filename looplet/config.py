@@ -156,11 +156,17 @@ def check_config(config: LoopConfig) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
             raise ConfigError(f"LoopConfig({name}={value!r}): give a number of at least {least}")
     if not config.done_tool or not isinstance(config.done_tool, str):
-        raise ConfigError(f"LoopConfig(done_tool={config.done_tool!r}): give the name of the tool that ends a run")
+        raise ConfigError(
+            f"LoopConfig(done_tool={config.done_tool!r}): give the name of the tool that ends a run"
+        )
     if config.resume not in ("auto", "force", "never"):
         raise ConfigError(f'LoopConfig(resume={config.resume!r}): give "auto", "force" or "never"')
     prompts = config.from_domain("build_prompt") or config.render_messages_override
     if config.stream_tokens and config.use_native_tools is False:
-        raise ConfigError("LoopConfig(stream_tokens=True, use_native_tools=False): only message threads stream")
+        raise ConfigError(
+            "LoopConfig(stream_tokens=True, use_native_tools=False): only message threads stream"
+        )
     if config.stream_tokens and prompts:
-        raise ConfigError("LoopConfig(stream_tokens=True) with a prompt of your own: only message threads stream")
+        raise ConfigError(
+            "LoopConfig(stream_tokens=True) with a prompt of your own: only message threads stream"
+        )

@@ -86,7 +86,7 @@ async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
 
 
 def _ask(need: Ask, tools: Any) -> ChatReply | ModelError:
-    method, bound = _bind(need)
+    _, bound = _bind(need)
     try:
         if need.timeout_s is None:
             raw = bound()

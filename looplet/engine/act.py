@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from looplet.engine import hooks, record
@@ -64,7 +65,7 @@ def act(run: Run) -> Script:
     journal = run.plan.journal
     if journal is not None:
         calls = [p.call for p in run.pending]
-        yield Save(lambda: journal.replied(run, calls))
+        yield Save(partial(journal.replied, run, calls))
     if run.plan.slots.pre_dispatch or run.plan.slots.check_permission or run.plan.slots.on_event:
         for pending in run.pending:
             if not pending.judged:
@@ -164,7 +165,7 @@ def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
     journal = plan.journal
     for pending in batch:
         if journal is not None:
-            yield Save(_starting(run, pending))
+            yield Save(partial(journal.starting, run, pending.call))
         for hear in plan.observers.tool_started:
             hear(pending.number, pending.call)
         pending.ran = True
@@ -176,17 +177,7 @@ def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
     for pending, result in zip(batch, results, strict=True):
         pending.result = result
         if journal is not None and (len(run.pending) > 1 or len(batch) > 1):
-            yield Save(_finished(run, pending))
-
-
-def _starting(run: Run, pending: Pending) -> Any:
-    journal = run.plan.journal
-    return lambda: journal.starting(run, pending.call) if journal else None
-
-
-def _finished(run: Run, pending: Pending) -> Any:
-    journal = run.plan.journal
-    return lambda: journal.finished(run, pending.call, pending.result) if journal else None
+            yield Save(partial(journal.finished, run, pending.call, result))
 
 
 # ------------------------------------------------------------------ after the tool
@@ -248,7 +239,7 @@ def hand_out(run: Run, step: Any) -> Script:
     """Make a step durable, then give it to the consumer."""
     journal = run.plan.journal
     if journal is not None:
-        yield Save(lambda: journal.stepped(run, step))
+        yield Save(partial(journal.stepped, run, step))
     yield HandOut(step)
 
 

@@ -13,6 +13,7 @@ from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, Wait
 from looplet.engine.observe import ModelCall, Request
 from looplet.engine.run import Reply, Run
+from looplet.engine.thread import with_trailing
 from looplet.errors import ModelError
 from looplet.events import LifecycleEvent
 from looplet.parse import contract_call, parse_multi_tool_calls
@@ -83,7 +84,7 @@ def _ask_shrinking(run: Run, request: Request, brief: str) -> Script:
         )
     else:
         answer = yield from call(run, request)
-        if _refuses_tools(run, answer):
+        if isinstance(answer, ModelError) and _refuses_tools(run, answer):
             _fall_back_to_text(run, answer)
             request = yield from compose.request(run, brief)
             answer = yield from call(run, request)
@@ -91,7 +92,7 @@ def _ask_shrinking(run: Run, request: Request, brief: str) -> Script:
         if not isinstance(answer, ModelError) or answer.kind is not ErrorKind.CONTEXT_OVERFLOW:
             break
         yield Compact(_bound(shrink, run))
-        run.last_input_tokens = None
+        record.refresh(run)
         request = yield from compose.request(run, brief)
         answer = yield from call(run, request)
         for hear in run.plan.observers.recovered:
@@ -116,8 +117,8 @@ def _estimate(run: Run, request: Request) -> int:
     return len(request.prompt) // 4
 
 
-def _refuses_tools(run: Run, answer: ChatReply | ModelError) -> bool:
-    if isinstance(answer, ChatReply) or run.wire == "text" or answer.status != 400:
+def _refuses_tools(run: Run, answer: ModelError) -> bool:
+    if run.wire == "text" or answer.status != 400:
         return False
     text = str(answer)
     return "tool_choice" in text or "tools" in text
@@ -185,7 +186,7 @@ def _pause(problem: ModelError, attempt: int) -> float:
     if problem.retry_after_s is not None:
         return problem.retry_after_s
     pause: float = BACKOFF_S * 2 ** (attempt - 1)
-    return pause * (1 + random.random() / 4)  # noqa: S311 - jitter, not a secret
+    return pause * (1 + random.random() / 4)
 
 
 def _final(problem: ModelError, attempts: int) -> ModelError:
@@ -244,7 +245,7 @@ def _continuation(request: Request, partial: str) -> Request:
         prompt = f"{request.prompt}\n\n{PARTIAL_HEADER}\n{partial}\n\n{CONTINUE}"
         return replace(request, method="generate", prompt=prompt, tools=(), purpose="continuation")
     turns = [{"role": "assistant", "content": [{"type": "text", "text": partial}]}] if partial else []
-    messages = compose.with_trailing([*request.messages, *turns], CONTINUE)
+    messages = with_trailing([*request.messages, *turns], CONTINUE)
     return replace(request, messages=messages, prompt=CONTINUE, purpose="continuation")
 
 
@@ -288,9 +289,7 @@ def recover_reading(run: Run, reply: Reply) -> Script:
         return None
     plan = run.plan
     prompt = build_parse_recovery_prompt(reply.request.prompt, reply.chat.text)
-    request = replace(
-        reply.request, prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery"
-    )
+    request = replace(reply.request, prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery")
     answer = yield from call(run, request)
     if not isinstance(answer, ChatReply):
         return None

@@ -62,7 +62,9 @@ def request(run: Run, brief: str, purpose: Purpose = "step") -> Script:
     if run.wire == "thread":
         prompt = None
         if run.plan.slots.build_prompt:
-            prompt = yield from hooks.first_text(run, run.plan.slots.build_prompt, **_prompt_fields(run, brief))
+            prompt = yield from hooks.first_text(
+                run, run.plan.slots.build_prompt, **_prompt_fields(run, brief)
+            )
         if prompt is None:
             return _thread_request(run, brief, purpose)
         return _prompt_request(run, prompt, "text", purpose)

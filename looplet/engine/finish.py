@@ -141,7 +141,9 @@ def model_failed(run: Run, problem: ModelError) -> Script:
     status = f", HTTP {problem.status}" if problem.status else ""
     attempts = f"{problem.attempts} attempt{'s' if problem.attempts != 1 else ''}"
     error = f"LLM call failed after {attempts}{status}: {problem}"
-    detail = ToolError(problem.kind, error, problem.retriable, {"status": problem.status, "attempts": problem.attempts})
+    detail = ToolError(
+        problem.kind, error, problem.retriable, {"status": problem.status, "attempts": problem.attempts}
+    )
     yield from _synthetic(run, LLM_ERROR, "LLM call failed after retries", error, detail)
 
 

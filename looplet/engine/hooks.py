@@ -68,13 +68,42 @@ def emit(run: Run, event: LifecycleEvent, **fields: Any) -> Script:
 
 
 def _when_listener_raised(filled: Filled, event: LifecycleEvent, problem: Exception) -> HookDecision | None:
-    import logging
-
-    logger = logging.getLogger("looplet.loop")
-    logger.warning("%s.on_event raised at %s", filled.name, event.value, exc_info=problem)
+    log_listener(filled.hook, event)
     if event is not LifecycleEvent.PRE_TOOL_USE:
         return None
     return Deny(f"{filled.name}.on_event raised {type(problem).__name__}: {problem}")
+
+
+def emit_event(hooks: Sequence[Any], event: LifecycleEvent, **payload_kwargs: Any) -> list[HookDecision]:
+    """Tell *event* to every hook that has `on_event`; gives the decisions they returned.
+
+    Args:
+        hooks: The hooks. One that has `pre_dispatch` is not told PRE_TOOL_USE, and one that has
+            `post_dispatch` is not told POST_TOOL_USE and POST_TOOL_FAILURE: it would decide twice.
+        event: The event.
+        payload_kwargs: Fields of the `EventPayload`.
+    """
+    payload = EventPayload(event=event, **payload_kwargs)
+    decisions: list[HookDecision] = []
+    for hook in hooks:
+        if not hasattr(hook, "on_event") or not listens(hook, event):
+            continue
+        try:
+            value = hook.on_event(payload)
+        except Exception:
+            log_listener(hook, event)
+            continue
+        if isinstance(value, HookDecision):
+            decisions.append(value)
+    return decisions
+
+
+def log_listener(hook: object, event: LifecycleEvent) -> None:
+    """Log the exception that is being handled, raised by a hook that was only listening."""
+    import logging
+
+    logger = logging.getLogger("looplet.loop")
+    logger.warning("%s.on_event raised at %s", type(hook).__name__, event.value, exc_info=True)
 
 
 def first_text(run: Run, fills: Sequence[Filled], *args: Any, **kwargs: Any) -> Script:

@@ -1,4 +1,4 @@
-"""What the engine asks of the world. A need is handed to a driver, which does it and sends back what came of it.
+"""What the engine asks of the world: a driver does it and sends back what came of it.
 
 | need | what the driver sends back |
 |---|---|

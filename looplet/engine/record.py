@@ -6,7 +6,7 @@ from typing import Any
 
 from looplet.conversation import ContentBlock, Message, MessageRole
 from looplet.engine.observe import Request
-from looplet.engine.run import Pending, Run
+from looplet.engine.run import RECENT_RESULTS, Pending, Run
 from looplet.engine.thread import result_text
 from looplet.prompts import render_result, task_text
 from looplet.types import ChatReply, Step
@@ -40,7 +40,7 @@ def _reply_text(request: Request, answer: ChatReply) -> str:
 def step(run: Run, pending: Pending) -> Step:
     """Make the step of a finished call and add it to everything that keeps steps."""
     call, result = pending.call, pending.result
-    assert result is not None  # noqa: S101 - a call is only recorded once it is over
+    assert result is not None
     taken = Step(pending.number, call, result)
     findings, highlights = _metadata(run)
     run.state.steps.append(taken)
@@ -94,3 +94,11 @@ def say(run: Run, text: str) -> None:
     """Tell the model something that is no tool result, in a thread."""
     if run.wire == "thread":
         run.conversation.append(Message(MessageRole.USER, text))
+
+
+def refresh(run: Run) -> None:
+    """Make the texts that were rendered once follow a history that was shortened."""
+    if run.wire != "thread":
+        run.recent.clear()
+        run.recent.extend(render_result(s) for s in run.state.steps[-RECENT_RESULTS:])
+    run.last_input_tokens = None

@@ -12,7 +12,17 @@ from looplet.conversation import Conversation
 from looplet.engine.observe import Decision, Observers, Request
 from looplet.engine.slots import Slots
 from looplet.session import SessionLog
-from looplet.types import AgentState, CancelToken, ChatReply, DefaultState, Step, ToolCall, ToolContext, ToolResult, Usage
+from looplet.types import (
+    AgentState,
+    CancelToken,
+    ChatReply,
+    DefaultState,
+    Step,
+    ToolCall,
+    ToolContext,
+    ToolResult,
+    Usage,
+)
 
 Wire: TypeAlias = Literal["thread", "native", "text"]
 """How the model is talked to: message threads, tools beside one prompt, or one prompt of text."""

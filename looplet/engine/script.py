@@ -131,9 +131,7 @@ def _stop_requested(run: Run) -> bool:
 
 def _compact(run: Run) -> Script:
     for filled in run.plan.slots.should_compact:
-        wanted = yield from hooks.call(
-            filled, run.state, run.session_log, run.conversation, run.first_step
-        )
+        wanted = yield from hooks.call(filled, run.state, run.session_log, run.conversation, run.first_step)
         if wanted:
             break
     else:
@@ -141,4 +139,4 @@ def _compact(run: Run) -> Script:
     compact = run.plan.proactive_compact
     if compact is not None:
         yield Compact(lambda: compact(run))
-        run.last_input_tokens = None
+        record.refresh(run)

@@ -1,0 +1,313 @@
+"""From what a caller gives to a plan: the one place that knows every feature and hands it to the engine."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from looplet import clock
+from looplet.config import DEFAULT_MAX_STEPS, LoopConfig, check_config
+from looplet.conversation import Conversation
+from looplet.engine.hooks import log_listener
+from looplet.engine.observe import Observers
+from looplet.engine.run import Plan, Run, Wire
+from looplet.engine.slots import Slots
+from looplet.errors import ConfigError
+from looplet.events import EventPayload, LifecycleEvent
+from looplet.memory import render_memory
+from looplet.session import SessionLog
+from looplet.types import AgentState, DefaultState, ToolCall, ToolContext, capabilities_of
+
+if TYPE_CHECKING:
+    from looplet.compact import CompactService
+
+REPLY_ROOM = 3_000
+"""Tokens of the context window kept free for the reply when a prompt's size is judged."""
+
+
+def prepare(
+    llm: Any,
+    task: Any,
+    tools: Any,
+    context: Any,
+    hooks: Sequence[Any] | None,
+    config: LoopConfig | None,
+    state: AgentState | None,
+    session_log: SessionLog | None,
+    stream: Any,
+    conversation: Conversation | None,
+) -> Run:
+    """Check the arguments and make the run that a driver can start."""
+    if tools is None:
+        raise ConfigError("tools is required: pass a BaseToolRegistry, or a list of functions")
+    _require_backend(llm)
+    config = config or LoopConfig()
+    check_config(config)
+    registry = _registry(tools)
+    slots = Slots(hooks or ())
+    state = _bounded_state(state, config)
+    session_log = SessionLog() if session_log is None else session_log
+    conversation = Conversation() if conversation is None else conversation
+    plan = _plan(llm, {} if task is None else task, registry, context, slots, config, state, stream)
+    return Run(plan, state, session_log, conversation, wire=plan.wire, llm=llm)
+
+
+def _require_backend(llm: Any) -> None:
+    if not (callable(getattr(llm, "generate", None)) or capabilities_of(llm).chat):
+        raise TypeError(
+            f"llm is {type(llm).__name__}, which has no generate(); pass a backend such as "
+            "OpenAIBackend(client) or AnthropicBackend(client)"
+        )
+
+
+def _registry(tools: Any) -> Any:
+    if isinstance(tools, (list, tuple)):
+        from looplet.tools import tools_from
+
+        return tools_from(tools)
+    if not hasattr(tools, "dispatch") or not hasattr(tools, "tool_catalog_text"):
+        raise ConfigError(
+            f"tools is {type(tools).__name__}: pass a BaseToolRegistry, or a list of functions and ToolSpecs"
+        )
+    return tools
+
+
+def _bounded_state(state: AgentState | None, config: LoopConfig) -> AgentState:
+    """The caller's state, with the lower of the limits that the caller gave."""
+    if state is None:
+        return DefaultState(max_steps=config.max_steps)
+    if not isinstance(state, DefaultState) or state.max_steps == config.max_steps:
+        return state
+    if config.max_steps != DEFAULT_MAX_STEPS and state.max_steps != DEFAULT_MAX_STEPS:
+        warnings.warn(
+            f"state.max_steps={state.max_steps} and config.max_steps={config.max_steps} differ; "
+            f"the lower one, {min(state.max_steps, config.max_steps)}, counts",
+            UserWarning,
+            stacklevel=4,
+        )
+        state.max_steps = min(state.max_steps, config.max_steps)
+    elif config.max_steps != DEFAULT_MAX_STEPS:
+        state.max_steps = config.max_steps
+    return state
+
+
+def _wire(llm: Any, config: LoopConfig) -> Wire:
+    """How to talk to *llm*. The class is asked, unless the caller insists on native tools."""
+    wanted = config.use_native_tools
+    able = capabilities_of(llm)
+    own_prompt = config.from_domain("build_prompt") or config.render_messages_override
+    if wanted is not False and able.chat and not own_prompt:
+        return "thread"
+    if wanted and (able.native_tools or hasattr(llm, "generate_with_tools")):
+        return "native"
+    return "text"
+
+
+def _plan(
+    llm: Any,
+    task: Any,
+    tools: Any,
+    context: Any,
+    slots: Slots,
+    config: LoopConfig,
+    state: AgentState,
+    stream: Any,
+) -> Plan:
+    limited = isinstance(state, DefaultState)
+    given = config.max_steps != DEFAULT_MAX_STEPS
+    return Plan(
+        llm=llm,
+        task=task,
+        tools=tools,
+        context=context,
+        session_id=config.session_id or clock.new_id(),
+        slots=slots,
+        observers=Observers(_observers(config, stream)),
+        wire=_wire(llm, config),
+        # A state that never runs out would never stop, so its first answer bounds it.
+        step_limit=None if limited else (config.max_steps if given else state.budget_remaining),
+        free_steps=state.max_steps if isinstance(state, DefaultState) else config.max_steps,
+        shown_max_steps=config.max_steps,
+        max_tokens=config.max_tokens,
+        system_prompt=config.system_prompt,
+        temperature=config.temperature,
+        recovery_temperature=config.recovery_temperature,
+        done_tool=config.done_tool,
+        max_continuations=config.max_turn_continuations,
+        max_briefing_tokens=config.max_briefing_tokens,
+        concurrent=config.concurrent_dispatch,
+        max_prompt_tokens=max(1, config.context_window - REPLY_ROOM),
+        llm_timeout_s=config.llm_timeout_s,
+        deadline_s=config.deadline_s,
+        cancel_token=config.cancel_token,
+        stream_tokens=config.stream_tokens,
+        build_briefing=config.from_domain("build_briefing"),
+        build_prompt=config.from_domain("build_prompt"),
+        build_trace=config.from_domain("build_trace"),
+        extract_entities=config.from_domain("extract_entities"),
+        extract_step_metadata=config.from_domain("extract_step_metadata"),
+        render_messages=config.render_messages_override,
+        select_model=_selector(config),
+        memory=_memory(config),
+        check_output=_output_check(config),
+        tool_context=_context_maker(config, slots),
+        proactive_compact=_compaction(config.compact_service, "proactive")
+        if config.compact_service
+        else None,
+        overflow=_overflow_stages(config) if config.reactive_recovery else (),
+        on_parse_failure=_parse_advice(config),
+        cache_breakpoints=_breakpoints(config, slots),
+    )
+
+
+def _observers(config: LoopConfig, stream: Any) -> list[Any]:
+    return list(config.observers)
+
+
+def _selector(config: LoopConfig) -> Callable[[], tuple[Any, Wire]] | None:
+    router = config.router
+    if router is None:
+        return None
+
+    def select() -> tuple[Any, Wire]:
+        llm = router.select(purpose="reasoning")
+        return llm, _wire(llm, config)
+
+    return select
+
+
+def _memory(config: LoopConfig) -> Callable[[Any], str] | None:
+    sources = config.memory_sources
+    return (lambda state: render_memory(sources, state)) if sources else None
+
+
+def _output_check(config: LoopConfig) -> Callable[[dict[str, Any]], list[str]] | None:
+    schema = config.output_schema
+    if schema is None:
+        return None
+    from looplet.validation import validate_args
+
+    return lambda args: validate_args(schema, args).errors
+
+
+def _compaction(service: CompactService, reason: str) -> Callable[[Run], Any]:
+    """Runs *service* on a run and counts the model calls it spends."""
+
+    def compact(run: Run) -> Any:
+        from looplet.compact import run_compact
+
+        outcome = run_compact(
+            service,
+            hooks=run.plan.slots.hooks,
+            state=run.state,
+            session_log=run.session_log,
+            llm=run.llm,
+            conversation=run.conversation,
+            step_num=run.first_step,
+            reason=reason,
+        )
+        run.llm_calls += outcome.llm_calls_spent
+        return outcome
+
+    return compact
+
+
+def _overflow_stages(config: LoopConfig) -> list[tuple[str, Callable[[Run], Any]]]:
+    """What to try, in order, when a prompt is too long."""
+
+    def shrink_results(run: Run) -> None:
+        from looplet.compact import shrink_results
+
+        shrink_results(run.state, run.conversation)
+
+    def compact(run: Run) -> Any:
+        from looplet.compact import TruncateCompact
+
+        return _compaction(config.compact_service or TruncateCompact(), "prompt_too_long")(run)
+
+    def clear_results(run: Run) -> None:
+        from looplet.compact import clear_old_results
+
+        clear_old_results(run.state, run.session_log, run.conversation)
+
+    return [("shrink_results", shrink_results), ("compact", compact), ("clear_results", clear_results)]
+
+
+def _parse_advice(config: LoopConfig) -> Callable[[int, str], tuple[str, str] | None] | None:
+    registry = config.recovery_registry
+    if registry is None:
+        return None
+
+    def advise(step: int, raw: str) -> tuple[str, str] | None:
+        from looplet.recovery import FailureScenario
+
+        action = registry.attempt_recovery(FailureScenario.PARSE_ERROR, {"step": step, "raw_response": raw})
+        return (action.action_type, action.message) if action is not None else None
+
+    return advise
+
+
+def _breakpoints(config: LoopConfig, slots: Slots) -> Callable[[int, str, str, str], list[Any] | None] | None:
+    """Computes where a provider may cache; a `CacheBreakDetector` among the hooks watches for changes."""
+    if config.cache_policy is None:
+        return None
+    from looplet.cache import CacheBreakDetector, compute_breakpoints
+
+    policy = config.cache_policy
+    detector = next((hook for hook in slots.hooks if isinstance(hook, CacheBreakDetector)), None)
+
+    def compute(step: int, system: str, tools: str, memory: str) -> list[Any] | None:
+        texts = {"system_prompt": system, "tool_schemas_text": tools, "memory_text": memory}
+        if detector is not None:
+            return list(detector.record(step, **texts))
+        return list(compute_breakpoints(policy, **texts))
+
+    return compute
+
+
+def _context_maker(
+    config: LoopConfig, slots: Slots
+) -> Callable[[Run, ToolCall, int], ToolContext | None] | None:
+    """Makes the `ctx` of each call; None where nothing would be in it."""
+    own = (config.cancel_token, config.approval_handler, config.cwd, config.workspace_root, config.metadata)
+    if not any(own) and config.cancel_token is None and not slots.on_event:
+        return None
+
+    def make(run: Run, call: ToolCall, number: int) -> ToolContext:
+        return ToolContext(
+            cwd=config.cwd,
+            workspace_root=config.workspace_root,
+            cancel_token=config.cancel_token,
+            on_progress=_progress_teller(run, call, number) if slots.on_event else None,
+            session_id=run.plan.session_id,
+            metadata=dict(config.metadata),
+            request_approval=config.approval_handler,
+        )
+
+    return make
+
+
+def _progress_teller(run: Run, call: ToolCall, number: int) -> Callable[[str, dict[str, Any]], None]:
+    event = LifecycleEvent.TOOL_PROGRESS
+
+    def tell(stage: str, data: dict[str, Any]) -> None:
+        payload = EventPayload(
+            event=event,
+            step_num=number,
+            state=run.state,
+            session_log=run.session_log,
+            context=run.plan.context,
+            tool_call=call,
+            extra={"stage": stage, "data": data},
+        )
+        for filled in run.plan.slots.on_event:
+            try:
+                value = filled.call(payload)
+            except Exception:
+                log_listener(filled.hook, event)
+                continue
+            if hasattr(value, "__await__"):
+                run.loose.append(value)
+
+    return tell
