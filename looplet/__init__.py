@@ -7,6 +7,22 @@ the module it comes from.
 
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
+    from looplet.backends import (
+        AnthropicBackend as AnthropicBackend,
+        AsyncAnthropicBackend as AsyncAnthropicBackend,
+        AsyncOpenAIBackend as AsyncOpenAIBackend,
+        OpenAIBackend as OpenAIBackend,
+    )
+    from looplet.cache import CachePolicy as CachePolicy
+    from looplet.compact import (
+        CompactOutcome as CompactOutcome,
+        CompactService as CompactService,
+        PruneToolResults as PruneToolResults,
+        SummarizeCompact as SummarizeCompact,
+        TruncateCompact as TruncateCompact,
+        compact_chain as compact_chain,
+        run_compact as run_compact,
+    )
     from looplet.conversation import Conversation as Conversation, Message as Message
     from looplet.errors import (
         CheckpointError as CheckpointError,
@@ -36,6 +52,18 @@ if TYPE_CHECKING:
         InjectContext as InjectContext,
         Stop as Stop,
     )
+    from looplet.loop import (
+        DomainAdapter as DomainAdapter,
+        LoopConfig as LoopConfig,
+        LoopHook as LoopHook,
+        async_composable_loop as async_composable_loop,
+        composable_loop as composable_loop,
+        emit_event as emit_event,
+    )
+    from looplet.memory import (
+        CallableMemorySource as CallableMemorySource,
+        StaticMemorySource as StaticMemorySource,
+    )
     from looplet.permissions import (
         PermissionDecision as PermissionDecision,
         PermissionEngine as PermissionEngine,
@@ -43,8 +71,14 @@ if TYPE_CHECKING:
         PermissionRule as PermissionRule,
     )
     from looplet.session import SessionLog as SessionLog
+    from looplet.streaming import StreamingHook as StreamingHook
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
-    from looplet.trajectory import RecordedCall as RecordedCall, Trajectory as Trajectory
+    from looplet.trajectory import (
+        RecordedCall as RecordedCall,
+        Trajectory as Trajectory,
+        async_run_loop as async_run_loop,
+        run_loop as run_loop,
+    )
     from looplet.types import (
         AgentState as AgentState,
         CancelToken as CancelToken,
@@ -67,15 +101,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "backends": "AnthropicBackend AsyncAnthropicBackend AsyncOpenAIBackend OpenAIBackend",
+    "cache": "CachePolicy",
+    "compact": (
+        "CompactOutcome CompactService PruneToolResults SummarizeCompact TruncateCompact compact_chain "
+        "run_compact"
+    ),
     "conversation": "Conversation Message",
     "errors": "CheckpointError ConfigError LoopletError ModelError ScriptExhausted TraceError",
     "evals": "EvalContext EvalHook EvalResult eval_cli eval_discover eval_mark eval_run eval_run_batch",
     "events": "EventPayload LifecycleEvent",
     "hook_decision": "Allow Block Continue Deny HookDecision InjectContext Stop",
+    "loop": "DomainAdapter LoopConfig LoopHook async_composable_loop composable_loop emit_event",
+    "memory": "CallableMemorySource StaticMemorySource",
     "permissions": "PermissionDecision PermissionEngine PermissionHook PermissionRule",
     "session": "SessionLog",
+    "streaming": "StreamingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
-    "trajectory": "RecordedCall Trajectory",
+    "trajectory": "RecordedCall Trajectory async_run_loop run_loop",
     "types": (
         "AgentState CancelToken Capabilities ChatBackend ChatReply DefaultState ErrorKind LLMBackend "
         "ModelPrice NativeToolBackend Step ToolCall ToolContext ToolError ToolResult Usage"
