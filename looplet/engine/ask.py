@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 
 from looplet import clock
 from looplet.engine import compose, hooks, record
@@ -164,13 +163,13 @@ def call(run: Run, request: Request) -> Script:
 
 def _attempts(run: Run, request: Request) -> Script:
     plan = run.plan
-    retries = 0 if capabilities_of(run.llm).own_retries else RETRIES
     attempt = 1
     while True:
         on_chunk = _chunk_teller(run) if plan.stream_tokens and plan.observers.model_chunk else None
         answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
         if isinstance(answer, ChatReply):
             return answer, attempt
+        retries = 0 if capabilities_of(run.llm).own_retries else RETRIES
         pause = _pause(answer, attempt)
         left = run.seconds_left()
         too_late = left is not None and left < pause
@@ -243,10 +242,10 @@ def _has_call(answer: ChatReply) -> bool:
 def _continuation(request: Request, partial: str) -> Request:
     if request.method != "chat":
         prompt = f"{request.prompt}\n\n{PARTIAL_HEADER}\n{partial}\n\n{CONTINUE}"
-        return replace(request, method="generate", prompt=prompt, tools=(), purpose="continuation")
+        return request._replace(method="generate", prompt=prompt, tools=(), purpose="continuation")
     turns = [{"role": "assistant", "content": [{"type": "text", "text": partial}]}] if partial else []
     messages = with_trailing([*request.messages, *turns], CONTINUE)
-    return replace(request, messages=messages, prompt=CONTINUE, purpose="continuation")
+    return request._replace(messages=messages, prompt=CONTINUE, purpose="continuation")
 
 
 def read(run: Run, request: Request, answer: ChatReply) -> Reply:
@@ -289,7 +288,9 @@ def recover_reading(run: Run, reply: Reply) -> Script:
         return None
     plan = run.plan
     prompt = build_parse_recovery_prompt(reply.request.prompt, reply.chat.text)
-    request = replace(reply.request, prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery")
+    request = reply.request._replace(
+        prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery"
+    )
     answer = yield from call(run, request)
     if not isinstance(answer, ChatReply):
         return None

@@ -16,15 +16,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from looplet.engine.observe import Request
 from looplet.types import CancelToken, Step, ToolCall, ToolContext
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Call the model once.
 
     Attributes:
@@ -42,16 +40,14 @@ class Ask:
     on_chunk: Callable[[str], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Let *seconds* pass, less if *cancel_token* is cancelled."""
 
     seconds: float
     cancel_token: CancelToken | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunTools:
+class RunTools(NamedTuple):
     """Run these calls, at once where their tools allow it.
 
     Attributes:
@@ -65,29 +61,25 @@ class RunTools:
     concurrent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Compact:
+class Compact(NamedTuple):
     """Run a piece of work that may block or call the model: a compaction."""
 
     work: Callable[[], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """Make something durable; returns when it is."""
 
     work: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class HandOut:
+class HandOut(NamedTuple):
     """Give the step to the consumer."""
 
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class Resolve:
+class Resolve(NamedTuple):
     """Wait for what a hook returned."""
 
     awaitable: Awaitable[Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from looplet.errors import ModelError
 from looplet.types import ChatReply, Step, ThreadMessage, ToolCall
@@ -17,8 +17,7 @@ Method: TypeAlias = Literal["chat", "generate", "generate_with_tools"]
 Purpose: TypeAlias = Literal["step", "recovery", "continuation", "answer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What one model call sends.
 
     Attributes:
