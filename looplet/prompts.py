@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from json import JSONEncoder
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from looplet.memory import PersistentMemorySource, render_memory
-from looplet.session import SessionLog
 from looplet.types import AgentState, DefaultState, Step
 from looplet.values import bounded, dumps
+
+if TYPE_CHECKING:
+    from looplet.memory import PersistentMemorySource
+    from looplet.session import SessionLog
 
 RESULT_CHARS = 2_000
 """Most characters of one result that a prompt shows; the middle of a longer one is cut."""
@@ -253,6 +255,8 @@ def preview_prompt(
         config: Gives `max_steps`, `memory_sources` and `build_prompt`.
         step_number: The number to show.
     """
+    from looplet.memory import render_memory  # only a preview needs it here
+
     if state is None:
         state = DefaultState(max_steps=config.max_steps) if config else DefaultState()
     max_steps = config.max_steps if config else state.max_steps if isinstance(state, DefaultState) else 15

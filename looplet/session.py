@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -126,6 +125,11 @@ class SessionLog:
     def all_entities(self) -> set[str]:
         """Every entity and highlight of every entry."""
         return {name for entry in self.entries for name in (*entry.entities_seen, *entry.highlights)}
+
+    def unknown(self, names: Iterable[str]) -> set[str]:
+        """Those of *names* that no entry mentions, at a cost that does not grow with the log."""
+        self._view.follow(self.entries, _FRESH)
+        return set(names) - self._view.entities
 
     def render(self) -> str:
         """The whole log with its header, or `""` when there are no entries."""
@@ -274,8 +278,7 @@ class _View:
         for name in names:
             if name not in self.entities:
                 self.entities.add(name)
-                insort(self.first_entities, str(name))
-                del self.first_entities[_SHOWN_ENTITIES:]
+                self.first_entities = sorted([*self.first_entities, str(name)])[:_SHOWN_ENTITIES]
 
 
 _SUMMARIES = frozenset({SUMMARY_TOOL, MODEL_SUMMARY_TOOL})

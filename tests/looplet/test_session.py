@@ -197,6 +197,15 @@ class TestCompact:
         assert text == log.render_compact(log.entries)
 
 
+def test_unknown_names_are_those_no_entry_mentions():
+    log = filled(30)
+    log.render_recent()
+    log.record(31, "", "t", "r", highlights=["h"])
+    assert log.unknown(["e001", "h", "new", "new"]) == {"new"}
+    log.entries[-1].entities_seen.append("new")
+    assert log.unknown(["new"]) == set()
+
+
 def test_to_list_has_the_eight_fields():
     log = SessionLog()
     log.record(1, "th", "a", "r", ["e"], ["f"], ["h"], "k")
