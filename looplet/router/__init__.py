@@ -5,13 +5,13 @@ A backend made here can do what the backend behind it can do: threads, native to
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any, Protocol, runtime_checkable
 
 from looplet.backends.failures import failure_of
 from looplet.errors import ConfigError
+from looplet.router.wrapper import ASKING, Wrapper, understood
 from looplet.types import Capabilities, ChatReply, ErrorKind, capabilities_of
 
 
@@ -103,72 +103,7 @@ def _backend_of(choice: Any, purpose: str, kwargs: dict[str, Any]) -> Any:
     return choice
 
 
-_ASKING = frozenset({"generate", "generate_with_tools", "chat"})
-_OPTIONAL = ("timeout_s", "cancel_token", "on_chunk", "cache_breakpoints")
-_COROUTINE = 0x80  # inspect.CO_COROUTINE; inspect itself is slow to import
-
-
-class _Wrapper:
-    """A backend that stands before another one and has its methods, with their signatures.
-
-    Subclasses say which backend that is, and what to do around one question.
-    """
-
-    def _inner(self) -> Any:
-        """The backend to ask now, and to be asked for its abilities."""
-        raise TypeError(f"{type(self).__name__} stands before no backend")
-
-    def _answered(self) -> Any:
-        """The backend that gave the last answer."""
-        return self._inner()
-
-    def _failed(self, name: str, problem: Exception) -> Callable[..., Any]:
-        """The method to ask instead, after *problem*; raises it where there is none."""
-        raise problem
-
-    def _heard(self, question: Any, answer: Any) -> None:
-        """*question* was answered."""
-
-    def _around(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def ask(*args: Any, **kwargs: Any) -> Any:
-            try:
-                answer = method(*args, **kwargs)
-            except Exception as problem:
-                answer = self._failed(name, problem)(*args, **kwargs)
-            self._heard(_question(args, kwargs), answer)
-            return answer
-
-        @wraps(method)
-        async def ask_async(*args: Any, **kwargs: Any) -> Any:
-            try:
-                answer = await method(*args, **kwargs)
-            except Exception as problem:
-                answer = self._failed(name, problem)(*args, **kwargs)
-                answer = await answer if isinstance(answer, Awaitable) else answer
-            self._heard(_question(args, kwargs), answer)
-            return answer
-
-        return ask_async if _is_async(method) else ask
-
-    @property
-    def generate(self) -> Callable[..., Any]:
-        """`generate` of the backend behind this one."""
-        return self._around("generate", self._inner().generate)
-
-    def capabilities(self) -> Capabilities:
-        """What the backend behind this one can do."""
-        return capabilities_of(self._inner())
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if name in _ASKING:
-            return self._around(name, getattr(self._inner(), name))
-        return getattr(self._answered(), name)
-
-
-class _Fallback(_Wrapper):
+class _Fallback(Wrapper):
     def __init__(self, primary: Any, fallback: Any) -> None:
         self._primary = primary
         self._fallback = fallback
@@ -192,7 +127,7 @@ class _Fallback(_Wrapper):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name in _ASKING:
+        if name in ASKING:
             getattr(self._fallback, name)  # a method that only one of them has is not there
         return super().__getattr__(name)
 
@@ -205,7 +140,7 @@ class _Fallback(_Wrapper):
             raise problem
         self._last = self._fallback
         method: Callable[..., Any] = getattr(self._fallback, name)
-        return lambda *args, **kwargs: method(*args, **_understood(method, kwargs))
+        return lambda *args, **kwargs: method(*args, **understood(method, kwargs))
 
 
 def _provider_failed(problem: Exception) -> bool:
@@ -215,26 +150,7 @@ def _provider_failed(problem: Exception) -> bool:
     return failure.retriable or (failure.status is not None and failure.status not in (400, 413, 422))
 
 
-def _understood(method: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
-    extra = [name for name in _OPTIONAL if name in options]
-    if not extra:
-        return options
-    import inspect
-
-    known = inspect.signature(method).parameters
-    return {name: value for name, value in options.items() if name not in extra or name in known}
-
-
-def _question(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return args[0] if args else kwargs.get("prompt", kwargs.get("messages"))
-
-
-def _is_async(method: Callable[..., Any]) -> bool:
-    code = getattr(getattr(method, "__func__", method), "__code__", None)
-    return code is not None and bool(code.co_flags & _COROUTINE)
-
-
-class CostTracker(_Wrapper):
+class CostTracker(Wrapper):
     """A backend that counts the tokens and the cost of another one.
 
     Tokens are the provider's own count where a reply carries it, else words (at least one a text).
@@ -299,7 +215,7 @@ def _words(said: object) -> int:
     return 0
 
 
-class RoutingLLMBackend(_Wrapper):
+class RoutingLLMBackend(Wrapper):
     """A backend that asks a router for the model of each question.
 
     Args:
