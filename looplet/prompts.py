@@ -139,6 +139,8 @@ def task_text(task: object, fields: Sequence[str] | None = None) -> str:
 
 
 def _value_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
     return json_text(value) if isinstance(value, (dict, list, tuple)) else str(value)
 
 

@@ -25,7 +25,6 @@ _KEPT_FINDINGS = 8
 _FINDING_CHARS = 4000
 _MIN_COMPRESSIBLE = 3
 _TIMELINE = 20
-_FRESH = 2  # hooks add findings to the newest entries, so these are rendered anew each time
 _RANGE = re.compile(r"\[Compressed steps (\d+)-(\d+)\]")
 
 
@@ -128,7 +127,7 @@ class SessionLog:
 
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Those of *names* that no entry mentions, at a cost that does not grow with the log."""
-        self._view.follow(self.entries, _FRESH)
+        self._view.follow(self.entries, 1)
         return set(names) - self._view.entities
 
     def render(self) -> str:
@@ -148,8 +147,7 @@ class SessionLog:
     def render_recent(self, limit: int = 20) -> str:
         """The log with its header, at most *limit* entries long: the same as `render` while that is enough.
 
-        Its cost does not grow with the log. Of an entry that is not one of the two newest, a change made
-        in place may not show.
+        Its cost does not grow with the log. A change made in place shows in the two newest entries only.
         """
         return self._headed(self.render_recent_body(limit))
 
@@ -250,6 +248,9 @@ class _View:
 
     def __init__(self, highlights_label: str) -> None:
         self._label = highlights_label
+        self._forget()
+
+    def _forget(self) -> None:
         self._seen: list[LogEntry] = []
         self._texts: list[str] = []
         self.entities: set[str] = set()
@@ -258,18 +259,20 @@ class _View:
     def follow(self, entries: list[LogEntry], limit: int) -> None:
         """Take in what was appended; start again if the entries were edited otherwise."""
         known = len(self._seen)
-        tail = max(0, known - limit)
+        tail = known - limit if known > limit else 0
         if known > len(entries) or self._seen[tail:] != entries[tail:known]:
-            self._seen, self._texts = [], []
-            self.entities, self.first_entities = set(), []
+            self._forget()
             known = 0
-        fresh = max(0, known - _FRESH)
-        del self._seen[fresh:], self._texts[fresh:]
-        for entry in entries[fresh:]:
-            self._seen.append(entry)
-            self._texts.append(entry.render(highlights_label=self._label))
-            if entry.entities_seen or entry.highlights:
-                self._add((*entry.entities_seen, *entry.highlights))
+        elif known:
+            self._take(known - 1, entries[known - 1])
+        for index in range(known, len(entries)):
+            self._take(index, entries[index])
+
+    def _take(self, index: int, entry: LogEntry) -> None:
+        self._seen[index:] = (entry,)
+        self._texts[index:] = (entry.render(highlights_label=self._label),)
+        if entry.entities_seen or entry.highlights:
+            self._add((*entry.entities_seen, *entry.highlights))
 
     def last_texts(self, limit: int) -> list[str]:
         return self._texts[-limit:] if limit > 0 else []
