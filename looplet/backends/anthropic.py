@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, ClassVar
+from typing import Any
 
 from looplet.backends.anthropic_wire import AnthropicWire, as_client_takes_it
 from looplet.backends.shell import AsyncBackend, Holder, SyncBackend
@@ -11,7 +11,7 @@ from looplet.backends.wire import Question
 
 
 class _Anthropic(Holder):
-    wire: ClassVar[AnthropicWire] = AnthropicWire()
+    wire = AnthropicWire()
 
     def __init__(
         self, client: Any, *, model: str = "claude-sonnet-4-20250514", default_max_tokens: int = 2000

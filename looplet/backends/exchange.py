@@ -222,7 +222,7 @@ def exchange(endpoint: Any, request: Json, habits: Habits, limits: Limits) -> Sc
 def _pause_s(failure: ModelError, attempt: int) -> float:
     if failure.retry_after_s is not None:
         return failure.retry_after_s
-    return min(8.0, 0.5 * 2**attempt) * (1 - random.random() / 4)
+    return min(8.0, 0.5 * float(2**attempt)) * (1 - random.random() / 4)
 
 
 def chat(

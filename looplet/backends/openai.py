@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from typing import Any, ClassVar
+from typing import Any
 
 from looplet.backends.exchange import close, close_async, exchange
 from looplet.backends.openai_wire import OpenAIWire, text_of_chunk
@@ -12,7 +12,7 @@ from looplet.backends.wire import Question
 
 
 class _OpenAI(Holder):
-    wire: ClassVar[OpenAIWire] = OpenAIWire()
+    wire = OpenAIWire()
 
     def __init__(self, client: Any, *, model: str = "gpt-4o", default_max_tokens: int = 2000) -> None:
         super().__init__(client, model=model, default_max_tokens=default_max_tokens)

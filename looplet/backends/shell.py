@@ -63,7 +63,8 @@ class Holder:
         local = {} if any(map(os.environ.get, keys)) else {"api_key": "local"}
         if local and not os.environ.get(f"{prefix}_BASE_URL"):
             raise ConfigError(
-                f"{cls.__name__}.from_env() found no key: set {keys[0]}, or {prefix}_BASE_URL for a local server"
+                f"{cls.__name__}.from_env() found no key: set {keys[0]}, "
+                f"or {prefix}_BASE_URL for a local server"
             )
         chosen = model or os.environ.get(f"{prefix}_MODEL")
         named = {"model": chosen} if chosen else {}

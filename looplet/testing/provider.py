@@ -25,6 +25,7 @@ A reply in JSON is a text; `{"call": "search", "args": {"q": "x"}}`;
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -92,12 +93,7 @@ class LocalProvider:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._server = ProviderServer(self, port)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.02},
-            name="local-provider",
-            daemon=True,
-        )
+        self._thread = threading.Thread(target=self._serve, name="local-provider", daemon=True)
 
     @property
     def url(self) -> str:
@@ -143,10 +139,15 @@ class LocalProvider:
         """Stop serving and close every connection."""
         self._closing.set()
         if self._thread.is_alive():
-            self._server.shutdown()
+            # A connection wakes the server at once; its own shutdown() would wait for a poll.
+            socket.create_connection(("127.0.0.1", self._server.server_address[1])).close()
             self._thread.join()
         self._server.close_connections()
         self._server.server_close()
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            self._server.handle_request()
 
     def reply_to(self, request: ProviderRequest) -> object:
         """What to answer; called by the server for each request."""
