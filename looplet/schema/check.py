@@ -1,0 +1,127 @@
+"""From a schema to a check, and from a check to readable violations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from looplet.errors import ConfigError
+from looplet.schema.keywords import KEYWORDS, OBJECT_KEYWORDS, objects
+from looplet.schema.words import OK, Found, Test
+
+Check: TypeAlias = Callable[[object], list[str]]
+"""Gives every violation of a value as `path: what is wrong`; empty for a value that fits."""
+
+
+def violations(schema: Mapping[str, Any] | bool, value: object) -> list[str]:
+    """Every way in which *value* does not fit *schema*, as `path: what is wrong`.
+
+    For many values and one schema use `compile_schema`.
+
+    Raises:
+        ConfigError: *schema* is no schema.
+    """
+    return compile_schema(schema)(value)
+
+
+def check_schema(schema: Mapping[str, Any] | bool) -> None:
+    """Refuse what is no schema.
+
+    Raises:
+        ConfigError: names the place in the schema and what belongs there.
+    """
+    compile_schema(schema)
+
+
+def compile_schema(schema: Mapping[str, Any] | bool) -> Check:
+    """A check for values of *schema*, fast enough to run on every call.
+
+    Raises:
+        ConfigError: *schema* is no schema.
+    """
+    try:
+        test = Compiler(schema).test(schema, "schema")
+    except RecursionError:
+        raise ConfigError("schema: nested too deeply; put repeated parts under $defs") from None
+
+    def check(value: object) -> list[str]:
+        try:
+            found = test(value)
+        except RecursionError:
+            return ["nested too deeply to be checked"]
+        return [f"{path.lstrip('.')}: {text}" if path else text for path, text in found]
+
+    return check
+
+
+class Compiler:
+    """Compiles the parts of one schema; knows the whole, for references into it."""
+
+    def __init__(self, root: object) -> None:
+        self.root = root
+        self.known: dict[str, Test] = {}
+
+    def test(self, schema: object, at: str) -> Test:
+        """The test for a subschema; *at* is its place, for error texts."""
+        if schema is True:
+            return _anything
+        if schema is False:
+            return _nothing
+        if not isinstance(schema, Mapping):
+            raise ConfigError(f"{at}: a schema is a dict (or True or False), not {type(schema).__name__}")
+        tests = [build(schema[word], schema, self, at) for word, build in KEYWORDS.items() if word in schema]
+        if not OBJECT_KEYWORDS.isdisjoint(schema):
+            tests.append(objects(schema, self, at))
+        return _together(tests)
+
+    def reference(self, target: str, at: str) -> Test:
+        """The test for a local reference such as `#/$defs/node`."""
+        if target not in self.known:
+            # Until it is compiled it is looked up when it is used: a reference may lead back to itself.
+            self.known[target] = lambda value: self.known[target](value)
+            self.known[target] = self.test(self.resolve(target, at), target)
+        return self.known[target]
+
+    def resolve(self, target: str, at: str) -> object:
+        """The subschema that *target* points to."""
+        found: object = self.root
+        if target != "#" and not target.startswith("#/"):
+            raise ConfigError(f"{at}.$ref: {target!r} is not local; use '#/$defs/NAME'")
+        seen = [target]
+        for part in target.split("/")[1:]:
+            key = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, Mapping) or key not in found:
+                raise ConfigError(f"{at}.$ref: nothing at {target!r}")
+            found = found[key]
+        while isinstance(found, Mapping) and set(found) == {"$ref"} and isinstance(found["$ref"], str):
+            if found["$ref"] in seen:
+                raise ConfigError(f"{at}.$ref: {target!r} leads back to itself")
+            seen.append(found["$ref"])
+            found = self.resolve(found["$ref"], at) if len(seen) < 100 else found
+        return found
+
+
+def _anything(value: object) -> Found:
+    return OK
+
+
+def _nothing(value: object) -> Found:
+    return [("", "nothing is allowed here")]
+
+
+def _together(tests: list[Test]) -> Test:
+    if not tests:
+        return _anything
+    if len(tests) == 1:
+        return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda value: first(value) or second(value)
+
+    def every(value: object) -> Found:
+        found: list[tuple[str, str]] = []
+        for test in tests:
+            found.extend(test(value))
+        return found
+
+    return every

@@ -1,0 +1,201 @@
+"""A call, from the model's wish to a result: all that happens before and after the tool's body.
+
+Nothing here waits or starts a thread, so both loops use it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from looplet.clock import perf
+from looplet.tools.cut import RESULT_CHARS, cut
+from looplet.tools.failure import describe, refused, tool_error
+from looplet.tools.spec import ToolSpec
+from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
+from looplet.values import bounded, plain_copy, printable
+
+SUMMARY_CHARS = 50
+"""Characters of one argument's value in a summary."""
+
+COLLECTED_ITEMS = 100_000
+"""Items taken from a generator that a tool returns."""
+
+Outcome = tuple[Any, BaseException | None]
+"""What a tool's body came to: its value, or the exception it raised."""
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_DATA = _SCALARS | {dict, list, tuple}
+_LAZY = (type(_ for _ in ()), map, filter, zip)
+
+
+class Owner(Protocol):
+    """What is asked of the registry that a call is made through."""
+
+    _tools: dict[str, ToolSpec]
+
+    def _summarize_args(self, call: ToolCall) -> str: ...
+
+    def _store_result(self, call: ToolCall, data: Any) -> str | None: ...
+
+
+@dataclass(slots=True)
+class Ready:
+    """A call that was checked and may run."""
+
+    spec: ToolSpec
+    call: ToolCall
+    kwargs: dict[str, Any]
+    ctx: ToolContext | None
+    started: float
+
+
+def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | ToolResult:
+    """Check a call. What must not run comes back as its error result at once."""
+    spec = owner._tools.get(call.tool)
+    if spec is None:
+        name = printable(bounded(str(call.tool), 100))
+        return refused(call, ErrorKind.VALIDATION, f"Unknown tool: {name}. Available: {list(owner._tools)}")
+    if ctx is not None and ctx.cancel_token is not None and ctx.cancel_token.is_cancelled:
+        return refused(call, ErrorKind.CANCELLED, "Tool execution cancelled before dispatch")
+    if not isinstance(call.args, dict):
+        return refused(call, ErrorKind.VALIDATION, f"{spec.name}: the arguments are no JSON object")
+    door = spec.door()
+    kwargs = _own_args(call.args)
+    if door.takes.ctx:
+        kwargs.pop("ctx", None)
+    wrong = door.check(kwargs)
+    if wrong:
+        return _invalid(owner, call, kwargs, wrong, door.names)
+    if door.takes.ctx:
+        kwargs["ctx"] = ctx
+    return Ready(spec, call, kwargs, ctx, perf())
+
+
+def _own_args(args: Mapping[str, Any]) -> dict[str, Any]:
+    # The tool gets a copy, so that what it does to its arguments is not done to the record of the call.
+    return {
+        name: value if type(value) in _SCALARS else plain_copy(value)
+        for name, value in args.items()
+        if name[:2] != "__"
+    }
+
+
+def _invalid(
+    owner: Owner, call: ToolCall, kwargs: dict[str, Any], wrong: list[str], names: frozenset[str]
+) -> ToolResult:
+    if "_raw_arguments" in kwargs and "_raw_arguments" not in names:
+        raw = bounded(str(kwargs["_raw_arguments"]), 300)
+        message = f"The arguments of {call.tool} are not a valid JSON object: {raw}"
+        return refused(call, ErrorKind.PARSE, message)
+    message = f"Invalid arguments for {call.tool}: {'; '.join(wrong)}"
+    return refused(
+        call,
+        ErrorKind.VALIDATION,
+        message,
+        args_summary=owner._summarize_args(call),
+        context={"violations": wrong[:100]},
+    )
+
+
+def run_body(ready: Ready) -> Outcome:
+    """Run the tool. An awaitable or an async generator comes back as it is, for the caller to wait for.
+
+    `Exception`, `SystemExit` and `GeneratorExit` are the tool's failure; any other `BaseException`
+    (`KeyboardInterrupt`, a failing test) is raised.
+    """
+    return contained(lambda: ready.spec.execute(**ready.kwargs))
+
+
+def contained(body: Callable[[], Any]) -> Outcome:
+    """The value of *body*, with a generator's items collected, or the exception that is its failure."""
+    try:
+        data = body()
+        if type(data) not in _DATA and isinstance(data, _LAZY):
+            data = _collected(data)
+        return data, None
+    except (Exception, SystemExit, GeneratorExit) as error:
+        return None, error
+
+
+def _collected(items: Any) -> list[Any]:
+    found = Collected()
+    for item in items:
+        if not found.take(item):
+            break
+    return found.items
+
+
+class Collected:
+    """The items of a generator, as many as a result may hold."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self._chars = 0
+
+    def take(self, item: Any) -> bool:
+        """Add *item*; False once there is room for no more, with a mark as the last item."""
+        if len(self.items) >= COLLECTED_ITEMS or self._chars > RESULT_CHARS:
+            self.items.append("... [more items left out] ...")
+            return False
+        self.items.append(item)
+        self._chars += len(item) if isinstance(item, str) else 1
+        return True
+
+
+def is_awaited(data: object) -> bool:
+    """Whether a tool's value has to be awaited, or iterated with `async for`."""
+    kind = type(data)
+    return kind not in _DATA and (hasattr(kind, "__await__") or hasattr(kind, "__aiter__"))
+
+
+def finish(owner: Owner, ready: Ready, outcome: Outcome) -> ToolResult:
+    """The result of a call that ran."""
+    data, error = outcome
+    call = ready.call
+    duration_ms = (perf() - ready.started) * 1000
+    summary = owner._summarize_args(call)
+    if error is not None:
+        detail = _detail(ready, error)
+        return ToolResult(
+            call.tool, summary, None, detail.message, detail, duration_ms=duration_ms, call_id=call.call_id
+        )
+    if type(data) not in _SCALARS or type(data) is str:
+        data = cut(data)
+    key = owner._store_result(call, data)
+    return ToolResult(call.tool, summary, data, duration_ms=duration_ms, result_key=key, call_id=call.call_id)
+
+
+def _detail(ready: Ready, error: BaseException) -> ToolError:
+    token = ready.ctx.cancel_token if ready.ctx is not None else None
+    if token is not None and token.is_cancelled and type(error) is RuntimeError:
+        return ToolError(ErrorKind.CANCELLED, describe(error))
+    return tool_error(error)
+
+
+def timed_out(owner: Owner, ready: Ready) -> ToolResult:
+    """The result of a call that gave no answer within its `timeout_s`."""
+    message = (
+        f"TimeoutError: {ready.spec.name} gave no result within {ready.spec.timeout_s:g} s; "
+        "the call may still be running"
+    )
+    result = refused(
+        ready.call,
+        ErrorKind.TIMEOUT,
+        message,
+        args_summary=owner._summarize_args(ready.call),
+        retriable=True,
+    )
+    result.duration_ms = (perf() - ready.started) * 1000
+    return result
+
+
+def summarize(args: Mapping[str, Any]) -> str:
+    """`a=1, b=text`, each value cut to 50 characters."""
+    return ", ".join([f"{name}={_short(value)}" for name, value in args.items()])
+
+
+def _short(value: object) -> str:
+    text = value if type(value) is str else str(value)
+    return text if len(text) <= SUMMARY_CHARS else text[:SUMMARY_CHARS] + "..."

@@ -1,0 +1,101 @@
+"""What a failed call looks like: exceptions and refusals as tool errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from looplet.errors import ModelError
+from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
+from looplet.values import bounded, printable
+
+ERROR_CHARS = 2_000
+"""Longest error text a result carries."""
+
+ARGS_CHARS = 100
+"""Longest text for the arguments of a call that did not run."""
+
+_BY_CLASS: tuple[tuple[type[BaseException], ErrorKind], ...] = (
+    (TimeoutError, ErrorKind.TIMEOUT),
+    (PermissionError, ErrorKind.PERMISSION_DENIED),
+    (ConnectionError, ErrorKind.NETWORK),
+    (ValueError, ErrorKind.VALIDATION),
+    (TypeError, ErrorKind.VALIDATION),
+    (KeyError, ErrorKind.VALIDATION),
+)
+
+# Classes of libraries that we do not import, found by their own name or a base's.
+_BY_NAME = {
+    "ratelimiterror": ErrorKind.RATE_LIMIT,
+    "ratelimitexceeded": ErrorKind.RATE_LIMIT,
+    "ratelimit": ErrorKind.RATE_LIMIT,
+    "toomanyrequests": ErrorKind.RATE_LIMIT,
+    "contextlengthexceeded": ErrorKind.CONTEXT_OVERFLOW,
+    "contextlengthexceedederror": ErrorKind.CONTEXT_OVERFLOW,
+    "contextwindowexceedederror": ErrorKind.CONTEXT_OVERFLOW,
+    "parseerror": ErrorKind.PARSE,
+    "timeout": ErrorKind.TIMEOUT,
+    "timeoutexception": ErrorKind.TIMEOUT,
+    "apitimeouterror": ErrorKind.TIMEOUT,
+    "apiconnectionerror": ErrorKind.NETWORK,
+    "networkerror": ErrorKind.NETWORK,
+    "connectionerror": ErrorKind.NETWORK,
+    "urlerror": ErrorKind.NETWORK,
+    "cancellederror": ErrorKind.CANCELLED,
+}
+
+_RETRIABLE = frozenset({ErrorKind.TIMEOUT, ErrorKind.NETWORK, ErrorKind.RATE_LIMIT})
+
+
+def describe(error: BaseException) -> str:
+    """`ClassName: text`, at most 2,000 characters, control characters escaped."""
+    try:
+        text = str(error)
+    except Exception:  # a broken __str__ must not hide the error
+        text = "(its text cannot be shown)"
+    return shown(f"{type(error).__name__}: {text}")
+
+
+def shown(text: str) -> str:
+    """*text* as an error carries it: at most 2,000 characters, control characters escaped."""
+    return bounded(printable(bounded(text, ERROR_CHARS)), ERROR_CHARS)
+
+
+def classify(error: BaseException) -> ErrorKind:
+    """The sort of failure, by the exception's class; a 429 by its `status_code`, `status` or `code`."""
+    if isinstance(error, ModelError):
+        return error.kind
+    if 429 in (getattr(error, name, None) for name in ("status_code", "status", "code")):
+        return ErrorKind.RATE_LIMIT
+    for base in type(error).__mro__:
+        kind = _BY_NAME.get(base.__name__.replace("_", "").lower())
+        if kind is not None and base not in (ConnectionError,):
+            return kind
+    return next((kind for base, kind in _BY_CLASS if isinstance(error, base)), ErrorKind.EXECUTION)
+
+
+def tool_error(error: BaseException) -> ToolError:
+    """*error* as data."""
+    kind = classify(error)
+    retriable = error.retriable if isinstance(error, ModelError) else kind in _RETRIABLE
+    return ToolError(kind, describe(error), retriable)
+
+
+def refused(
+    call: ToolCall,
+    kind: ErrorKind,
+    message: str,
+    *,
+    args_summary: str | None = None,
+    retriable: bool = False,
+    context: dict[str, Any] | None = None,
+) -> ToolResult:
+    """The result of a call whose tool did not run (or did not answer): an error of *kind*."""
+    text = shown(message)
+    return ToolResult(
+        tool=call.tool,
+        args_summary=str(call.args)[:ARGS_CHARS] if args_summary is None else args_summary,
+        data=None,
+        error=text,
+        error_detail=ToolError(kind, text, retriable, context or {}),
+        call_id=call.call_id,
+    )

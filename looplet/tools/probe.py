@@ -1,0 +1,85 @@
+"""What a callable takes, read off its code object where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any
+
+_KEYWORDS = 0x08  # flags of a code object, as in the inspect module, which is slow to import
+_COROUTINE = 0x80
+_ASYNC_GENERATOR = 0x200
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """The named arguments of a callable.
+
+    Attributes:
+        names: Names it takes by keyword.
+        required: Those without a default.
+        anything: Whether it takes any other name too (`**kwargs`), or cannot be asked.
+        ctx: Whether one is named `ctx`.
+        is_async: Whether calling it gives something to await or to iterate with `async for`.
+    """
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    anything: bool
+    ctx: bool
+    is_async: bool
+
+
+def probe(function: Callable[..., Any]) -> Takes:
+    """What *function* takes; wrappers made with `functools.wraps` are looked through."""
+    is_async = _is_async(function)
+    inner = function
+    while hasattr(type(inner), "__wrapped__") or "__wrapped__" in getattr(inner, "__dict__", ()):
+        inner = inner.__wrapped__  # type: ignore[attr-defined]
+    bound = isinstance(inner, MethodType)
+    plain = inner.__func__ if isinstance(inner, MethodType) else inner
+    if isinstance(plain, FunctionType) and "__signature__" not in plain.__dict__:
+        names, required, anything = _from_code(plain, skip=int(bound))
+    else:
+        names, required, anything = _from_signature(inner)
+    ctx = "ctx" in names
+    return Takes(names - {"ctx"}, tuple(n for n in required if n != "ctx"), anything, ctx, is_async)
+
+
+def _from_code(function: FunctionType, skip: int) -> tuple[frozenset[str], list[str], bool]:
+    code = function.__code__
+    first = max(skip, code.co_posonlyargcount)
+    positional = code.co_varnames[first : code.co_argcount]
+    with_default = len(function.__defaults__ or ())
+    required = list(positional[: max(0, len(positional) - with_default)])
+    by_keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    defaults = function.__kwdefaults__ or {}
+    required += [name for name in by_keyword if name not in defaults]
+    return frozenset(positional + by_keyword), required, bool(code.co_flags & _KEYWORDS)
+
+
+def _from_signature(function: Callable[..., Any]) -> tuple[frozenset[str], list[str], bool]:
+    import inspect  # only for callables that are no plain function: importing it is slow
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return frozenset(), [], True
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = [p.name for p in named if p.default is p.empty]
+    return frozenset(p.name for p in named), required, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, MethodType):
+        function = function.__func__
+    if not isinstance(function, FunctionType):
+        call = getattr(type(function), "__call__", None)  # noqa: B004 - its code is what we ask for
+        if not isinstance(call, FunctionType):
+            return False
+        function = call
+    return bool(function.__code__.co_flags & (_COROUTINE | _ASYNC_GENERATOR))

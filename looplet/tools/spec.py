@@ -1,0 +1,158 @@
+"""What a tool is: its name, what it says of itself, what it takes, and the function behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from looplet.schema import Check, compile_schema
+from looplet.tools.probe import Takes, probe
+
+LABEL_TYPES = {
+    "str": "string",
+    "string": "string",
+    "int": "integer",
+    "integer": "integer",
+    "float": "number",
+    "number": "number",
+    "bool": "boolean",
+    "boolean": "boolean",
+    "list": "array",
+    "array": "array",
+    "dict": "object",
+    "object": "object",
+}
+"""Labels of the simple parameter form that name a type; any other label is a description."""
+
+_OPEN_WORDS = frozenset(
+    {"additionalProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf", "if"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What is asked of arguments before a tool's body runs; belongs to one `execute` and one `parameters`."""
+
+    execute: Callable[..., Any]
+    parameters: dict[str, Any]
+    takes: Takes
+    check: Check
+    names: frozenset[str]
+
+
+@dataclass
+class ToolSpec:
+    """A tool that a model can call.
+
+    Attributes:
+        name: Letters, digits, `_`, `.` and `-`, at most 64.
+        description: What it does, for the model.
+        parameters: Either the simple form `{"path": "file to read", "limit": "int"}`, where every parameter
+            is required and a label that names a type sets it; or a JSON Schema with `type: object` and
+            `properties`.
+        execute: Called with the arguments by name, and with `ctx` (a `ToolContext` or None) where it has a
+            parameter of that name. May be async, or a generator, whose items are collected.
+        concurrent_safe: May run at the same time as its neighbours in a batch.
+        free: Does not count against the step budget.
+        timeout_s: Seconds after which its caller stops waiting; None means no limit.
+        idempotent: Running it twice is as good as once, so that a resume may repeat it.
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    execute: Callable[..., Any] = field(repr=False)
+    concurrent_safe: bool = False
+    free: bool = False
+    timeout_s: float | None = None
+    idempotent: bool = False
+    _door: Door | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def is_json_schema(self) -> bool:
+        """Whether `parameters` is a JSON Schema and not the simple form."""
+        return self.parameters.get("type") == "object" and "properties" in self.parameters
+
+    @property
+    def is_async(self) -> bool:
+        """Whether `execute` is a coroutine function or an async generator function."""
+        return self.door().takes.is_async
+
+    def parameter_names(self) -> list[str]:
+        """The names of the parameters, in order."""
+        return list(self.parameters["properties"] if self.is_json_schema else self.parameters)
+
+    def required_parameters(self) -> list[str]:
+        """The names that must be given: all of them in the simple form."""
+        return list(self.parameters.get("required", ()) if self.is_json_schema else self.parameters)
+
+    def spec_text(self) -> str:
+        """Two lines for a prompt: `  name(a: integer, b?: string)` and the description."""
+        required = self.required_parameters()
+        if self.is_json_schema:
+            words = {name: _type_text(said) for name, said in self.parameters["properties"].items()}
+        else:
+            words = dict(self.parameters)
+        listed = ", ".join(f"{name}{'' if name in required else '?'}: {word}" for name, word in words.items())
+        return f"  {self.name}({listed})\n    {self.description}"
+
+    def to_api_schema(self) -> dict[str, Any]:
+        """`{"name", "description", "input_schema"}`, the form that backends take."""
+        schema = self.parameters if self.is_json_schema else self.to_json_schema()
+        return {"name": self.name, "description": self.description, "input_schema": schema}
+
+    def to_json_schema(self) -> dict[str, Any]:
+        """The parameters as a JSON Schema."""
+        if self.is_json_schema:
+            return dict(self.parameters)
+        properties = {name: _label_schema(label) for name, label in self.parameters.items()}
+        return {"type": "object", "properties": properties, "required": list(self.parameters)}
+
+    def door(self) -> Door:
+        """The check of this tool's arguments, built on first use.
+
+        Raises:
+            ConfigError: `parameters` is no schema.
+        """
+        door = self._door
+        if door is None or door.execute is not self.execute or door.parameters is not self.parameters:
+            takes = probe(self.execute)
+            schema = self._schema_at_door(takes)
+            names = frozenset(schema["properties"]) | takes.names
+            door = Door(self.execute, self.parameters, takes, compile_schema(schema), names)
+            self._door = door
+        return door
+
+    def _schema_at_door(self, takes: Takes) -> dict[str, Any]:
+        """What is declared, and on top that which `execute` could not be called with."""
+        if self.is_json_schema:
+            declared, open_words = self.parameters, _OPEN_WORDS
+            properties = declared["properties"]
+            required = [*declared.get("required", ()), *takes.required]
+        else:
+            # A label that names no type promises none; what must be given, `execute` knows best.
+            declared, open_words = {"type": "object"}, frozenset[str]()
+            properties = {
+                n: _label_schema(label) if _names_type(label) else {} for n, label in self.parameters.items()
+            }
+            required = list(takes.required)
+        schema = {**declared, "properties": properties, "required": list(dict.fromkeys(required))}
+        if not takes.anything and not open_words.intersection(declared) and isinstance(properties, dict):
+            also = {name: True for name in takes.names if name not in properties}
+            schema |= {"properties": {**properties, **also}, "additionalProperties": False}
+        return schema
+
+
+def _names_type(label: object) -> bool:
+    return isinstance(label, str) and label.strip().lower() in LABEL_TYPES
+
+
+def _label_schema(label: object) -> dict[str, Any]:
+    word = LABEL_TYPES[str(label).strip().lower()] if _names_type(label) else "string"
+    return {"type": word, "description": str(label)}
+
+
+def _type_text(said: object) -> str:
+    word = said.get("type", "any") if isinstance(said, dict) else "any"
+    return "|".join(map(str, word)) if isinstance(word, list) else str(word)

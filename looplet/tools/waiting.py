@@ -1,0 +1,133 @@
+"""Running a tool's body where it has to be waited for: threads, deadlines, coroutines.
+
+Imports asyncio, so it is imported when the first call needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, TypeVar
+
+from looplet.tools.dispatch import Collected, Outcome, Ready, contained, is_awaited, run_body
+from looplet.tools.workers import start
+
+THREADS = 10
+"""Calls of one batch that run at once in the sync loop."""
+
+T = TypeVar("T")
+
+
+def run_with_limit(ready: Ready) -> Outcome | None:
+    """Run a tool on a thread of its own; None once its `timeout_s` is over."""
+    future = start(lambda: settled(run_body(ready)))
+    try:
+        return future.result(ready.spec.timeout_s)
+    except FutureTimeoutError:
+        if future.done():
+            return future.result()
+        return None
+
+
+def settled(outcome: Outcome) -> Outcome:
+    """*outcome* with what had to be awaited awaited, for a caller that is not async itself."""
+    data, _ = outcome
+    if not is_awaited(data):
+        return outcome
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return contained(lambda: asyncio.run(_value_of(data)))
+    return start(lambda: contained(lambda: asyncio.run(_value_of(data)))).result()
+
+
+async def _value_of(data: Any) -> Any:
+    if hasattr(type(data), "__await__"):
+        data = await data
+    if not hasattr(type(data), "__aiter__"):
+        return data
+    found = Collected()
+    async for item in data:
+        if not found.take(item):
+            break
+    return found.items
+
+
+async def run_async(ready: Ready) -> Outcome | None:
+    """Run a tool without stalling the event loop; None once its `timeout_s` is over.
+
+    A sync body runs on a thread of its own, an async one as a task.
+    """
+    if ready.spec.is_async:
+        return await _within(_awaited(run_body(ready)), ready.spec.timeout_s)
+    return await _within(_on_thread(ready), ready.spec.timeout_s)
+
+
+async def _on_thread(ready: Ready) -> Outcome:
+    return await _awaited(await asyncio.wrap_future(start(lambda: run_body(ready))))
+
+
+async def _awaited(outcome: Outcome) -> Outcome:
+    data, _ = outcome
+    if not is_awaited(data):
+        return outcome
+    try:
+        return contained_value(await _value_of(data))
+    except (Exception, SystemExit, GeneratorExit) as error:
+        return None, error
+
+
+def contained_value(data: Any) -> Outcome:
+    """*data* as an outcome, with a generator's items collected."""
+    return contained(lambda: data)
+
+
+async def _within(body: Awaitable[Outcome], timeout_s: float | None) -> Outcome | None:
+    if timeout_s is None:
+        return await body
+    task = asyncio.ensure_future(body)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout_s)
+    except BaseException:
+        task.cancel()
+        raise
+    if done:
+        return task.result()
+    # Not waited for: a body that swallows the cancellation would hold the loop for ever.
+    task.cancel()
+    return None
+
+
+async def on_thread(function: Callable[[], T]) -> T:
+    """The value of *function*, run on a thread of its own."""
+    return await asyncio.wrap_future(start(function))
+
+
+def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """The values of *jobs* in their order, run on at most ten threads."""
+    results: dict[int, T] = {}
+    numbers = iter(range(len(jobs)))
+
+    def work() -> None:
+        for number in numbers:
+            try:
+                results[number] = jobs[number]()
+            except BaseException:
+                list(numbers)  # nothing else starts
+                raise
+
+    for future in [start(work) for _ in range(min(THREADS, len(jobs)))]:
+        future.result()
+    return [results[number] for number in range(len(jobs))]
+
+
+async def at_once_async(jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """The values of *jobs* in their order, run as tasks; the first failure cancels the others."""
+    tasks = [asyncio.ensure_future(job()) for job in jobs]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        raise
