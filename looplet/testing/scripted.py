@@ -6,7 +6,7 @@ prompts, `ScriptedToolBackend` also prompts with tools, `ScriptedChatBackend` al
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -67,19 +67,24 @@ class _Script:
     """The lines still to say and the requests so far; the same for every protocol.
 
     Args:
-        replies: The lines, in order.
+        replies: The lines, in order; or one list or tuple of them.
         always: Answers when the lines are used up; without it, that is an error.
         usage: Token counts that each reply reports.
     """
 
-    def __init__(self, *replies: Reply, always: Reply | None = None, usage: Usage | None = None) -> None:
-        for reply in replies:
+    def __init__(
+        self, *replies: Reply | Sequence[Reply], always: Reply | None = None, usage: Usage | None = None
+    ) -> None:
+        lines: Sequence[Any] = replies
+        if len(lines) == 1 and isinstance(lines[0], (list, tuple)) and not _is_blocks(lines[0]):
+            lines = lines[0]
+        for reply in lines:
             if not _is_late(reply):
                 as_chat_reply(reply, first_id=1)
         self.requests: list[ScriptedRequest] = []
         self.last_stop_reason: str | None = None
         self.last_usage: Usage | None = None
-        self._replies = list(replies)
+        self._replies = list(lines)
         self._always = always
         self._usage = usage
         self._played = 0
@@ -104,7 +109,7 @@ class _Script:
         """The reply to *request*, still as the script has it, or an awaitable of that."""
         self.requests.append(request)
         if self.remaining:
-            reply: Reply = self._replies[self._played]
+            reply: object = self._replies[self._played]
             self._played += 1
         elif self._always is not None:
             reply = self._always
@@ -277,6 +282,10 @@ class AsyncScriptedChatBackend(AsyncScriptedBackend):
         """The next reply as a turn of the thread."""
         asked = ScriptedRequest("chat", "", list(messages), tools, system_prompt, max_tokens, temperature)
         return await self._reply(asked, on_chunk)
+
+
+def _is_blocks(lines: Sequence[object]) -> bool:
+    return bool(lines) and all(isinstance(line, dict) for line in lines)
 
 
 def _is_late(reply: object) -> bool:

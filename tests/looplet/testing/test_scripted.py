@@ -198,18 +198,38 @@ def test_usage_is_reported_with_each_reply(kind: Any) -> None:
     assert backend.last_usage == Usage(1, 2)
 
 
-MISTAKES = {
-    "a list of texts": ["one", "two"],
-    "a list of calls": [call("a"), call("b")],
-    "a number": 3,
-    "nothing": None,
+SCRIPTS = {
+    "one by one": ("one", call("add")),
+    "as a list": (["one", call("add")],),
+    "as a tuple": (("one", call("add")),),
 }
 
 
-@pytest.mark.parametrize("line", MISTAKES.values(), ids=MISTAKES)
-def test_a_line_no_model_can_say_is_refused_at_once(line: Any) -> None:
+@every_kind
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_script_may_be_one_sequence(kind: Any, script: Any) -> None:
+    backend = kind(*script)
+    assert [generate(backend), generate(backend)] == ["one", '{"tool": "add", "args": {}}']
+    backend.assert_exhausted()
+
+
+def test_an_empty_list_is_an_empty_script() -> None:
+    with pytest.raises(ScriptExhausted):
+        testing.ScriptedBackend([]).generate("hi")
+
+
+MISTAKES = {
+    "a list of texts as one line": ("a", ["one", "two"]),
+    "a list of calls as one line": ("a", [call("a"), call("b")]),
+    "a number": (3,),
+    "nothing": (None,),
+}
+
+
+@pytest.mark.parametrize("lines", MISTAKES.values(), ids=MISTAKES)
+def test_a_line_no_model_can_say_is_refused_at_once(lines: Any) -> None:
     with pytest.raises(ConfigError, match="one by one"):
-        testing.ScriptedBackend(line)
+        testing.ScriptedBackend(*lines)
 
 
 def test_capabilities_say_what_each_class_has() -> None:
