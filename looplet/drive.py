@@ -14,7 +14,7 @@ from looplet.backends.failures import failure_of
 from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.errors import ModelError
-from looplet.tools.workers import start, wait_for
+from looplet.tools.workers import start
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
 
 SLICE_S = 0.1
@@ -88,25 +88,38 @@ async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
 def _ask(need: Ask, tools: Any) -> ChatReply | ModelError:
     _, bound = _bind(need)
     try:
-        if need.timeout_s is None:
-            raw = bound()
-        else:
-            raw = wait_for(start(bound), need.timeout_s)
+        raw = bound() if need.timeout_s is None else _within(need.timeout_s, bound)
         return _as_reply(need, raw)
     except Exception as problem:
         return failure_of(problem)
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """What *call* gives within *seconds*; a call that hangs is left behind on its daemon thread."""
+    future = start(call, "looplet-model")
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():
+            raise  # The call's own, not ours.
+        raise TimeoutError(f"the model did not answer within {seconds:g} s") from None
 
 
 async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
     import asyncio
 
     method, bound = _bind(need)
+    limit = asyncio.timeout(need.timeout_s)
     try:
-        async with asyncio.timeout(need.timeout_s):
+        async with limit:
             raw = bound() if _is_async(method) else await asyncio.wrap_future(start(bound))
             if hasattr(raw, "__await__"):
                 raw = await raw
         return _as_reply(need, raw)
+    except TimeoutError as problem:
+        if limit.expired():
+            problem = TimeoutError(f"the model did not answer within {need.timeout_s:g} s")
+        return failure_of(problem)
     except Exception as problem:
         return failure_of(problem)
 
@@ -235,9 +248,17 @@ def _slices(seconds: float, token: CancelToken | None) -> list[float]:
 
 
 def _resolve(need: Resolve, tools: Any) -> Any:
-    from looplet.tools.workers import run_awaitable
+    """Wait for an async hook in the sync loop, on an event loop of its own."""
+    import asyncio
 
-    return run_awaitable(need.awaitable)
+    async def wait() -> Any:
+        return await need.awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    return start(lambda: asyncio.run(wait())).result()
 
 
 async def _resolve_async(need: Resolve, tools: Any) -> Any:

@@ -12,6 +12,7 @@ from looplet.backends.failures import failure_of
 from looplet.engine.ask import CONTINUE, PARTIAL_HEADER
 from looplet.prompts import build_parse_recovery_prompt
 from looplet.session import SessionLog
+from looplet.tools.cut import truncate_tool_result
 from looplet.types import CancelToken, ErrorKind
 from looplet.values import bounded, dumps
 
@@ -31,8 +32,6 @@ __all__ = [
 MAX_LLM_RETRIES = 2
 RETRY_BACKOFF_BASE = 1.0
 PARSE_RECOVERY_MAX = 2
-TOOL_RESULT_MAX_CHARS = 6000
-TOOL_RESULT_MAX_ROWS = 50
 RESULT_BUDGET_PER_RESULT = 50_000
 RESULT_BUDGET_AGGREGATE = 500_000
 
@@ -170,48 +169,6 @@ def _attempts(
 
 
 # ------------------------------------------------------------------ results made smaller
-
-
-def truncate_tool_result(
-    data: Any, max_chars: int = TOOL_RESULT_MAX_CHARS, max_rows: int = TOOL_RESULT_MAX_ROWS
-) -> Any:
-    """A view of *data* that fits a prompt; says in itself what was left out.
-
-    A list of more than *max_rows* becomes a dict with its first rows; so does `rows` in a dict, and in each
-    entry of `per_table`. Text ends at *max_chars*.
-    """
-    if isinstance(data, str) and len(data) > max_chars:
-        return f"{data[:max_chars]}\n... [truncated, {len(data)} chars total]"
-    if isinstance(data, list) and len(data) > max_rows:
-        return {
-            "rows": data[:max_rows],
-            "total": len(data),
-            "showing": max_rows,
-            "truncated": True,
-            "note": _first_of(max_rows, len(data)),
-        }
-    if not isinstance(data, dict):
-        return data
-    view = data
-    rows = data.get("rows")
-    if isinstance(rows, list) and len(rows) > max_rows:
-        note = _first_of(max_rows, len(rows))
-        view = {"total": len(rows), **view, "rows": rows[:max_rows], "showing": max_rows, "note": note}
-    tables = data.get("per_table")
-    if isinstance(tables, list):
-        view = {**view, "per_table": [_short_table(table, max_rows) for table in tables]}
-    return view
-
-
-def _first_of(shown: int, total: int) -> str:
-    return f"the first {shown} of {total}; narrow the query to see others"
-
-
-def _short_table(table: Any, max_rows: int) -> Any:
-    rows = table.get("rows") if isinstance(table, dict) else None
-    if not isinstance(rows, list) or len(rows) <= max_rows:
-        return table
-    return {**table, "rows": rows[:max_rows], "showing": max_rows, "total_in_table": len(rows)}
 
 
 def trim_results(

@@ -24,23 +24,29 @@ class Tools:
         self.ran: list[tuple[str, dict[str, Any]]] = []
         self.token = CancelToken()
         self.registry = BaseToolRegistry()
-        self._add("add", {"a": "int", "b": "int"}, lambda a, b: {"sum": a + b}, concurrent_safe=True)
-        self._add("echo", {"text": "str"}, lambda text: text, concurrent_safe=True)
+        self._add("add", {"a": "integer", "b": "integer"}, lambda a, b: {"sum": a + b}, concurrent_safe=True)
+        self._add("echo", {"text": "string"}, lambda text: text, concurrent_safe=True)
         self._add("boom", {}, self._boom)
         self._add("late", {}, self._late)
         self._add("leave", {}, self._leave)
         self._add("cancel", {}, lambda: self.token.cancel())
-        self._add("items", {"n": "int"}, lambda n: list(range(n)))
-        self._add("think", {"thought": "str"}, lambda thought: "ok", free=True)
+        self._add("items", {"n": "integer"}, lambda n: list(range(n)))
+        self._add("think", {"thought": "string"}, lambda thought: "ok", free=True)
         if with_done:
-            self._add("done", {"answer": "str"}, lambda answer: {"answer": answer})
+            self._add("done", {"answer": "string"}, lambda answer: {"answer": answer})
 
     def _add(self, name: str, parameters: dict[str, Any], body: Callable[..., Any], **options: Any) -> None:
         def execute(**kwargs: Any) -> Any:
             self.ran.append((name, kwargs))
             return body(**kwargs)
 
-        self.registry.register(ToolSpec(name, f"The tool {name}.", parameters, execute, **options))
+        schema = {
+            "type": "object",
+            "properties": {key: {"type": kind} for key, kind in parameters.items()},
+            "required": list(parameters),
+            "additionalProperties": False,
+        }
+        self.registry.register(ToolSpec(name, f"The tool {name}.", schema, execute, **options))
 
     @staticmethod
     def _boom() -> None:

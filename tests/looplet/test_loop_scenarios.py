@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def trajectory(self) -> Trajectory:
-        return self.builder.trajectory()
+        return self.builder.trajectory
 
     @property
     def lines(self) -> list[str]:
