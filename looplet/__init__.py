@@ -73,6 +73,12 @@ if TYPE_CHECKING:
     from looplet.session import SessionLog as SessionLog
     from looplet.streaming import StreamingHook as StreamingHook
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
+    from looplet.tools import (
+        BaseToolRegistry as BaseToolRegistry,
+        ToolSpec as ToolSpec,
+        tool as tool,
+        tools_from as tools_from,
+    )
     from looplet.trajectory import (
         RecordedCall as RecordedCall,
         Trajectory as Trajectory,
@@ -118,6 +124,7 @@ _NAMES = {
     "session": "SessionLog",
     "streaming": "StreamingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
+    "tools": "BaseToolRegistry ToolSpec tool tools_from",
     "trajectory": "RecordedCall Trajectory async_run_loop run_loop",
     "types": (
         "AgentState CancelToken Capabilities ChatBackend ChatReply DefaultState ErrorKind LLMBackend "

@@ -26,8 +26,9 @@ LAYERS = (
     ),
     ("outside", "tools backends", "never"),
     ("engine", "engine", "never"),
+    ("pieces", "scaffolding", "never"),
     ("features", "*", "never"),
-    ("door", "loop config drive", "freely"),
+    ("door", "loop config drive planning", "freely"),
     ("judges", "trajectory evals", "freely"),
     ("window", "cli __main__ examples testing", "freely"),
 )
