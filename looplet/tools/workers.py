@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextvars import copy_context
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -20,6 +22,8 @@ def start(function: Callable[[], T], name: str = "looplet-tool") -> Future[T]:
     Returns:
         The future of its value. Any exception, `KeyboardInterrupt` included, is the future's.
     """
+    from concurrent.futures import Future  # brings logging: only for a run that needs a thread
+
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
     context = copy_context()
