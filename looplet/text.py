@@ -1,4 +1,4 @@
-"""Text from models, tools and files, made fit for a terminal: escaped, and cut to a width.
+"""Text for people: what models, tools and files say, made fit for a terminal and cut to a width.
 
 Such text is data. Shown as it is, it could move the cursor, hide itself, reverse what stands before it
 or give commands to the CI system that reads the log.
@@ -61,16 +61,24 @@ def shorten(text: str, width: int, *, size: int | None = None) -> str:
 
     Args:
         text: One line.
-        width: Columns; under 12 there is no room for a size, and an ellipsis stands alone.
+        width: Columns; where there is no room for a size, an ellipsis stands alone.
         size: The number of characters to tell, where *text* is itself only a part.
     """
     if columns(text) <= width and size is None:
         return text
-    mark = f"…{len(text) if size is None else size:,} chars…" if width >= 24 else "…"
+    total = len(text) if size is None else size
+    mark = f"…{total:,} chars…"
+    if width < len(mark) + 8 or total < width + len(mark):
+        mark = "…"  # a size that costs as many characters as it tells of helps nobody
     room = max(0, width - len(mark))
     head = _fitting(text, room - room // 3)
     tail = _fitting(text[::-1], room // 3)[::-1]
     return f"{head}{mark}{tail}"[: max(width, 1)]
+
+
+def clip(text: str, width: int) -> str:
+    """*text* in at most *width* columns: cut at its end, with an ellipsis."""
+    return text if columns(text) <= width else f"{_fitting(text, width - 1)}…"
 
 
 def _fitting(text: str, width: int) -> str:
@@ -90,14 +98,18 @@ def show_value(value: object, width: int) -> str:
     if isinstance(value, str):
         return _show_text(value, width)
     shown = "".join(_pieces(value, width))
-    return shown if columns(shown) <= width else _fitting(shown, width - 1) + "…"
+    return clip(shown, width)
 
 
 def _show_text(text: str, width: int) -> str:
     if len(text) <= 2 * width:
-        shown = repr(text)
+        shown = _quoted(text)
         return shown if columns(shown) <= width else shorten(shown, width, size=len(text))
-    return shorten(repr(text[:width])[:-1] + repr(text[-width:])[1:], width, size=len(text))
+    return shorten(_quoted(text[:width])[:-1] + _quoted(text[-width:])[1:], width, size=len(text))
+
+
+def _quoted(text: str) -> str:
+    return escape_terminal(repr(text))
 
 
 def _pieces(value: object, width: int) -> Iterator[str]:
@@ -107,14 +119,14 @@ def _pieces(value: object, width: int) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         yield from _container("[", (("", item) for item in value), "]", len(value), width)
     else:
-        yield _show_text(value, max(24, width // 2)) if isinstance(value, str) else repr(value)
+        yield _show_text(value, width) if isinstance(value, str) else repr(value)
 
 
 def _container(
     opening: str, entries: Iterator[tuple[str, object]], closing: str, size: int, width: int
 ) -> Iterator[str]:
     yield opening
-    room = width - len(", … 1,000 more]")
+    room = width - (2 if size == 1 else len(", … 1,000 more]"))
     for position, (key, item) in enumerate(entries):
         if room <= 0:
             yield f", … {size - position:,} more" if position else f"… {size:,} items"
@@ -124,3 +136,8 @@ def _container(
         room -= len(head) + len(shown)
         yield head + shown
     yield closing
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 step` or `1,200 steps`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -6,12 +6,24 @@ loads it when it is asked for, because it is opened in every pytest run of every
 
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
+    from pytest_looplet.cassette import (
+        Cassette as Cassette,
+        CassetteDrift as CassetteDrift,
+        CassetteError as CassetteError,
+        open_cassette as open_cassette,
+        use_cassette as use_cassette,
+    )
     from pytest_looplet.expectation import Expectation as Expectation, expect as expect
     from pytest_looplet.failure import Unmet as Unmet
+    from pytest_looplet.pattern import Pattern as Pattern, call as call
+    from pytest_looplet.run_failed import RunFailed as RunFailed
 
 _NAMES = {
+    "cassette": "Cassette CassetteDrift CassetteError open_cassette use_cassette",
     "expectation": "Expectation expect",
     "failure": "Unmet",
+    "pattern": "Pattern call",
+    "run_failed": "RunFailed",
 }
 """Module, and the public names it gives to this window."""
 

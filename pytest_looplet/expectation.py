@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from looplet.trajectory.record import Trajectory
-from looplet.types import Step
-from pytest_looplet.failure import Unmet, count, report
-from pytest_looplet.matching import differences, matches, shown, times_match, times_text
+from looplet.types import ErrorKind
+from pytest_looplet import checks
+from pytest_looplet.failure import Miss, Unmet, report
+from pytest_looplet.limits import stayed_within
+from pytest_looplet.pattern import Entry, Mode, Pattern
 
 
 def expect(run: Trajectory) -> Expectation:
     """Say what *run* should have done: `expect(run).to_call("search").to_finish()`.
 
     Every method returns the same expectation, or raises `Unmet` with one screen that shows the run.
+
+    Raises:
+        TypeError: *run* is no trajectory.
     """
     __tracebackhide__ = True
     if not isinstance(run, Trajectory):
-        raise TypeError(f"expect() takes a Trajectory, not {type(run).__name__}; looplet_run returns one")
+        raise TypeError(
+            f"expect() takes a Trajectory, not {type(run).__name__}; looplet_run(...) returns one"
+        )
     return Expectation(run)
 
 
 class Expectation:
     """What a run should have done. Made by `expect`.
 
-    "To call" a tool means to ask for it: a call that was refused or that failed is a call.
+    To call a tool means to ask for it: a call that was refused or that failed is a call. Arguments are
+    compared by equality, so `dirty-equals` and `unittest.mock.ANY` work; a compiled regular expression
+    is searched in a text, a class asks for an instance, and any other callable is asked.
 
     Attributes:
         run: The trajectory that is looked at.
@@ -42,101 +51,136 @@ class Expectation:
         Args:
             tool: Name of the tool.
             times: How many calls match: a number, a range or a matcher. At least one if None.
-            args: Arguments whose names are not free here, such as `times`.
-            more: Arguments, compared by equality; regular expressions, classes and callables work too.
+            args: Arguments whose names are taken here, such as `times`.
+            more: The other arguments.
         """
         __tracebackhide__ = True
-        wanted = {**(args or {}), **more}
-        called = self.run.calls(tool)
-        fitting = [step for step in called if not differences(wanted, step.tool_call.args)]
-        if times_match(times, len(fitting)) if times is not None else fitting:
-            return self
-        asked = f"expected a call of {_wanted(tool, wanted)}"
-        if times is not None:
-            asked = f"expected {_wanted(tool, wanted)} to be called {times_text(times)}"
-        if not called:
-            return self._fail(f"{asked}; it was never called{_nearest(tool, self.run.tools)}")
-        if times is not None and fitting:
-            return self._fail(f"{asked}; it was called {times_text(len(fitting))}", marked=fitting)
-        details = [f"step {s.number}: {'; '.join(differences(wanted, s.tool_call.args))}" for s in called]
-        happened = f"{tool} was called {times_text(len(called))}, with other arguments"
-        return self._fail(f"{asked}; {happened}", marked=called, details=details)
+        return self._hold(checks.called(self.run, tool, times, {**(args or {}), **more}))
 
     def not_to_call(self, tool: str, /, *, args: Mapping[str, Any] | None = None, **more: Any) -> Expectation:
-        """The agent never called *tool*, or never with these arguments. A refused call is a call."""
+        """The agent never called *tool*, or never with these arguments."""
         __tracebackhide__ = True
-        self._something_happened()
-        wanted = {**(args or {}), **more}
-        called = [s for s in self.run.calls(tool) if not differences(wanted, s.tool_call.args)]
-        if not called:
-            return self
-        where = _steps(called)
-        return self._fail(
-            f"expected no call of {_wanted(tool, wanted)}; it was called {where}", marked=called
-        )
+        return self._hold(checks.not_called(self.run, tool, {**(args or {}), **more}))
+
+    def to_only_call(self, *tools: str) -> Expectation:
+        """The agent called no other tool than these; the call that ended the run is not counted."""
+        __tracebackhide__ = True
+        return self._hold(checks.only_called(self.run, tools))
 
     def to_call_in_order(self, *tools: str) -> Expectation:
-        """The agent called these tools in this order; other calls may stand between."""
+        """The agent called these tools in this order; other calls may stand between.
+
+        Raises:
+            TypeError: Fewer than two tools have no order.
+        """
         __tracebackhide__ = True
-        position, before = 0, ""
-        names = self.run.tools
-        for tool in tools:
-            if tool in names[position:]:
-                position = names.index(tool, position) + 1
-                before = tool
-                continue
-            return self._out_of_order(tools, tool, before, position)
-        return self
+        if len(tools) < 2:
+            raise TypeError("to_call_in_order() takes at least two tools; for one there is to_call()")
+        return self._hold(checks.in_order(self.run, tools))
+
+    def to_match(
+        self, pattern: Iterable[Entry] | Trajectory | Pattern, mode: Mode | None = None
+    ) -> Expectation:
+        """The agent's calls agree with *pattern*.
+
+        Args:
+            pattern: Tool names, `call(tool, **args)`, recorded steps, or a whole trajectory.
+            mode: `strict` (the default): the same calls in the same order; `unordered`: the same in any
+                order; `subset`: none besides them; `superset`: all of them and perhaps more.
+
+        Raises:
+            TypeError: An entry is none of these.
+            ValueError: *mode* is none of the four.
+        """
+        __tracebackhide__ = True
+        if not isinstance(pattern, Pattern) or mode not in (None, pattern.mode):
+            pattern = Pattern(pattern.calls if isinstance(pattern, Pattern) else pattern, mode or "strict")
+        return self._hold(pattern.miss(self.run))
 
     def to_finish(self, reason: object = "done") -> Expectation:
-        """The run ended for this reason: `done` is the agent's own end; any matcher will do."""
+        """The run stopped for this reason: `done` is the agent's own end; any matcher will do."""
         __tracebackhide__ = True
-        died = self.run.error is not None and reason == "done"
-        if matches(reason, self.run.stop_reason) and not died:
-            return self
-        ended = (
-            f"it stopped with {self.run.stop_reason!r}" if self.run.stop_reason else "its end was not seen"
-        )
-        last = self.run.steps[-1:] if not self.run.completed else ()
-        return self._fail(f"expected the run to finish with {shown(reason, 40)}; {ended}", marked=last)
+        return self._hold(checks.finished(self.run, reason))
 
-    def _out_of_order(self, tools: Sequence[str], tool: str, before: str, position: int) -> NoReturn:
+    def to_output(self, expected: object = ..., /, **fields: Any) -> Expectation:
+        """The final output has these fields.
+
+        Args:
+            expected: The whole output, or its value where it has a single field.
+            fields: Fields by name; those that are not named may be anything.
+
+        Raises:
+            TypeError: Nothing is expected.
+        """
         __tracebackhide__ = True
-        order = ", ".join(tools)
-        early = [step for step in self.run.steps[:position] if step.tool_call.tool == tool]
-        if not early:
-            nearest = _nearest(tool, self.run.tools)
-            self._fail(f"expected the calls {order} in this order; {tool} was never called{nearest}")
-        late = f"expected {before} before {tool}; {tool} came first, at step {early[0].number}"
-        self._fail(late, marked=early)
+        if expected is ... and not fields:
+            raise TypeError("to_output() takes what is expected: a value, or fields by name")
+        return self._hold(checks.gave_output(self.run, expected, fields))
 
-    def _something_happened(self) -> None:
-        """A run that never began must not prove that something was not done."""
+    def to_stay_within(
+        self,
+        *,
+        steps: int | None = None,
+        model_calls: int | None = None,
+        tokens: int | None = None,
+        cost_usd: float | None = None,
+        seconds: float | None = None,
+        errors: int | None = None,
+    ) -> Expectation:
+        """The run spent at most this much. What cannot be known (tokens nobody counted) is too much.
+
+        Args:
+            steps: Steps taken.
+            model_calls: Calls of the model.
+            tokens: Input and output tokens of all model calls.
+            cost_usd: US dollars; needs prices.
+            seconds: From start to end; in a replay that is the time of the replay.
+            errors: Steps that failed.
+
+        Raises:
+            TypeError: No limit is given.
+        """
         __tracebackhide__ = True
-        run = self.run
-        if not run.steps and not run.model_calls and not run.completed:
-            self._fail("expected a run, to see what it did not do; this one has no model call and no step")
+        given = {
+            "steps": steps,
+            "model_calls": model_calls,
+            "tokens": tokens,
+            "cost_usd": cost_usd,
+            "seconds": seconds,
+            "errors": errors,
+        }
+        limits = {name: limit for name, limit in given.items() if limit is not None}
+        if not limits:
+            raise TypeError(f"to_stay_within() takes at least one limit: {', '.join(given)}")
+        return self._hold(stayed_within(self.run, limits))
 
-    def _fail(self, sentence: str, *, marked: Iterable[Step] = (), details: Sequence[str] = ()) -> NoReturn:
+    def to_have_no_errors(self) -> Expectation:
+        """No step failed and nothing killed the run."""
         __tracebackhide__ = True
-        numbers: Collection[int] = [step.number for step in marked]
-        raise Unmet(report(self.run, sentence, details=details, marked=numbers), self.run, numbers)
+        return self._hold(checks.no_errors(self.run))
 
+    def to_recover_from(self, kind: ErrorKind | str) -> Expectation:
+        """A step failed this way, a later call of a tool succeeded, and the agent finished.
 
-def _wanted(tool: str, args: Mapping[str, Any]) -> str:
-    parts = " ".join(f"{name}={shown(value, 60)}" for name, value in args.items())
-    return f"{tool} with {parts}" if parts else tool
+        Raises:
+            ValueError: *kind* is no kind of error.
+        """
+        __tracebackhide__ = True
+        if kind not in [known.value for known in ErrorKind]:
+            raise ValueError(
+                f"no error is of kind {kind!r}; kinds are {', '.join(k.value for k in ErrorKind)}"
+            )
+        return self._hold(checks.recovered(self.run, ErrorKind(kind)))
 
+    def to_be_denied(
+        self, tool: str, /, *, args: Mapping[str, Any] | None = None, **more: Any
+    ) -> Expectation:
+        """The agent called *tool* with these arguments, and every such call was refused permission."""
+        __tracebackhide__ = True
+        return self._hold(checks.denied(self.run, tool, {**(args or {}), **more}))
 
-def _steps(steps: Sequence[Step]) -> str:
-    numbers = ", ".join(str(step.number) for step in steps[:10])
-    more = f" and {count(len(steps) - 10, 'more')[:-1]}" if len(steps) > 10 else ""
-    return f"at step {numbers}" if len(steps) == 1 else f"at steps {numbers}{more}"
-
-
-def _nearest(tool: str, names: Sequence[str]) -> str:
-    """A hint for a misspelt name."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(tool, set(names), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    def _hold(self, miss: Miss | None) -> Expectation:
+        __tracebackhide__ = True
+        if miss is not None:
+            raise Unmet(report(self.run, miss), self.run, miss.marked)
+        return self

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from textwrap import wrap
 
-from looplet.text import escape_terminal, shorten
+from looplet.text import columns, count, escape_terminal, shorten
 from looplet.trajectory.record import Trajectory
 from looplet.trajectory.table import step_table
 
@@ -29,6 +29,21 @@ class Unmet(AssertionError):
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """Why an expectation is not met.
+
+    Attributes:
+        sentence: What was expected and what happened instead, in one sentence.
+        marked: Numbers of the offending steps.
+        details: Lines that say more, the most telling first.
+    """
+
+    sentence: str
+    marked: Sequence[int] = ()
+    details: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """How much a failure may show.
 
@@ -41,31 +56,36 @@ class Screen:
     lines: int | None = 40
 
 
+MANY = 20
+"""Lines of a table that has to leave steps out anyway."""
+
 NORMAL = Screen()
 SCREEN: ContextVar[Screen] = ContextVar("looplet_screen", default=NORMAL)
-"""The screen in force; the plugin widens it for `-vv`."""
+"""The screen in force; the plugin sets one without a limit of lines for `-vv`."""
 
 
-def report(
-    run: Trajectory, sentence: str, *, details: Sequence[str] = (), marked: Collection[int] = ()
-) -> str:
-    """The screen for one failed expectation.
+def report(run: Trajectory, miss: Miss | str, *, indent: int = 0) -> str:
+    """The screen for one unmet expectation: sentence, details, steps, totals, where to look next.
 
     Args:
-        run: The trajectory that was looked at.
-        sentence: What was expected and what happened instead.
-        details: Lines between the sentence and the table, the most telling first.
-        marked: Numbers of the offending steps.
+        run: The trajectory that is shown.
+        miss: What is missed; a text is a miss that no single step is to blame for.
+        indent: Columns that something else puts before each line.
     """
+    miss = Miss(miss) if isinstance(miss, str) else miss
     screen = SCREEN.get()
-    head = _wrapped(sentence, screen.width)
-    foot = [*totals(run), *_paths(run)]
-    room = None if screen.lines is None else screen.lines - len(head) - len(foot) - 1
-    if room is not None and details:
-        details = first_lines(details, max(6, room - min(len(run.steps), 12)))
-        room -= len(details)
-    table = step_table(run, width=screen.width, max_rows=room, marked=marked) if run.steps else []
-    return "\n".join([*head, *details, *table, *foot])
+    width = screen.width - indent
+    head = _wrapped(miss.sentence, width)
+    foot = [*(line for line in totals(run, width) if line not in miss.sentence), *_paths(run, width)]
+    details, rows = miss.details, None
+    if screen.lines is not None:
+        room = screen.lines - len(head) - len(foot)
+        # A short table is shown whole; a long one leaves the larger part of the screen to the details.
+        details = first_lines(details, max(room // 2, room - len(run.steps) - 1))
+        rows = room - len(details) - 1
+        rows = rows if len(run.steps) <= rows else min(rows, MANY)
+    table = step_table(run, width=width, max_rows=rows, marked=miss.marked) if run.steps else []
+    return "\n".join([*head, *(shorten(line, width) for line in details), *table, *foot])
 
 
 def first_lines(lines: Sequence[str], limit: int) -> list[str]:
@@ -75,7 +95,12 @@ def first_lines(lines: Sequence[str], limit: int) -> list[str]:
     return [*lines[: limit - 1], f"… {len(lines) - limit + 1:,} more lines; -vv shows all"]
 
 
-def totals(run: Trajectory) -> Iterator[str]:
+def few(lines: Sequence[str]) -> list[str]:
+    """A handful of lines that say nearly the same; all of them where the screen has no limit."""
+    return list(lines) if SCREEN.get().lines is None else first_lines(lines, 8)
+
+
+def totals(run: Trajectory, width: int) -> Iterator[str]:
     """Lines that sum the run up: steps, model calls, tokens, cost, stop reason, and what killed it."""
     parts = [count(len(run.steps), "step"), count(len(run.model_calls), "model call")]
     if any(call.usage for call in run.model_calls):
@@ -83,21 +108,20 @@ def totals(run: Trajectory) -> Iterator[str]:
     if run.cost_usd is not None:
         parts.append(f"${run.cost_usd:,.4f}")
     parts.append(f"stop: {escape_terminal(run.stop_reason) or 'not seen'}")
-    yield shorten(", ".join(parts), SCREEN.get().width)
+    yield shorten(", ".join(parts), width)
     if run.error is not None:
-        yield shorten(f"the run died: {escape_terminal(run.error)}", SCREEN.get().width)
+        yield shorten(f"the run died: {escape_terminal(run.error)}", width)
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun, such as `1 step` or `1,200 steps`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _paths(run: Trajectory) -> Iterator[str]:
+def _paths(run: Trajectory, width: int) -> Iterator[str]:
     # A path and a command are never cut: they are there to be copied.
-    for key, label in (("cassette", "cassette"), ("run_dir", "run"), ("rerecord", "meant to change it?")):
+    for key, label in (("cassette", "cassette "), ("run_dir", "run "), ("rerecord", "meant to change it? ")):
         if value := run.metadata.get(key):
-            yield f"{label} {escape_terminal(str(value))}"
+            text = escape_terminal(str(value))
+            if columns(label) + columns(text) > width:
+                yield label.rstrip()
+                label = "  "
+            yield f"{label}{text}"
 
 
 def _wrapped(sentence: str, width: int) -> list[str]:

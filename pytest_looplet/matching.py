@@ -46,7 +46,7 @@ def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[
     found = []
     for name, wanted in expected.items():
         if name not in actual:
-            found.append(f"has no {name}")
+            found.append(f"{name} is missing")
         elif not matches(wanted, actual[name]):
             found.append(f"{name} is {show_value(actual[name], 40)}, not {shown(wanted, 40)}")
     return found

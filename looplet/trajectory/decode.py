@@ -77,8 +77,6 @@ def _old_facts(node: Node) -> dict[str, Any]:
 
 
 def _step(node: Node) -> Step:
-    if not node.has("tool_call"):
-        return _flat_step(node)
     call, result = node.at("tool_call"), node.at("tool_result")
     return Step(
         number=node.whole("step_num"),
@@ -96,14 +94,6 @@ def _step(node: Node) -> Step:
             call_id=result.text_or_none("call_id"),
         ),
     )
-
-
-def _flat_step(node: Node) -> Step:
-    """A step in the shortest form that people write by hand: `{"tool", "args", "error", "data"}`."""
-    tool, args = node.text("tool"), node.mapping("args")
-    number = node.whole("step_num", int(node.where.rpartition("[")[2].rstrip("]")) + 1)
-    result = ToolResult(tool, "", node.at("data").value, error=node.text_or_none("error"))
-    return Step(number, ToolCall(tool, args, call_id=""), result)
 
 
 def _error(result: Node) -> ToolError | None:

@@ -175,6 +175,8 @@ class Trajectory:
         return replace(self, metadata={**self.metadata, **metadata})
 
     def _part(self, steps: tuple[Step, ...]) -> Trajectory:
+        if steps == self.steps:
+            return self
         numbers = {step.number for step in steps}
         calls = tuple(self._calls_of(numbers))
         return replace(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from looplet.text import columns, escape_terminal, shorten, show_value
+from looplet.text import clip, columns, escape_terminal, shorten, show_value
 from looplet.trajectory.record import Trajectory
-from looplet.types import Step, ToolResult
+from looplet.types import ErrorKind, Step, ToolResult
 
 TOOL_COLUMNS = 24
 """The widest a tool's name may get."""
@@ -40,14 +40,14 @@ def step_table(
 
 def call_text(tool: str, args: Mapping[str, Any], width: int) -> str:
     """A call in one line, such as `issue_refund order_id='1234' amount=99.0`."""
-    name = shorten(escape_terminal(tool), TOOL_COLUMNS)
+    name = clip(escape_terminal(tool), TOOL_COLUMNS)
     return f"{name} {args_text(args, width - columns(name) - 1)}".rstrip()
 
 
 def args_text(args: Mapping[str, Any], width: int) -> str:
     """Arguments in one line, such as `order_id='1234' amount=99.0`; long ones get an equal share."""
     given = {escape_terminal(key): value for key, value in args.items() if not key.startswith("__")}
-    parts = [f"{shorten(key, 32)}={show_value(value, width)}" for key, value in given.items()]
+    parts = [f"{clip(key, 32)}={show_value(value, width)}" for key, value in given.items()]
     if columns(" ".join(parts)) > width and parts:
         share = (width + 1) // len(parts) - 1
         spare = sum(max(0, share - columns(part)) for part in parts)
@@ -59,8 +59,8 @@ def args_text(args: Mapping[str, Any], width: int) -> str:
 def result_text(result: ToolResult, width: int) -> str:
     """A result in one line: the data, or `✗` with the kind of failure and the reason."""
     if result.error is not None:
-        kind = result.error_kind.value.replace("_", " ") if result.error_kind else "error"
         reason = escape_terminal(result.error[: 4 * width])
+        kind = kind_text(result)
         return shorten(f"✗ {reason}" if kind in reason.lower() else f"✗ {kind}: {reason}", width)
     if (
         isinstance(result.data, dict)
@@ -69,6 +69,12 @@ def result_text(result: ToolResult, width: int) -> str:
     ):
         return shorten(f"✗ rejected: {escape_terminal(str(result.data.get('reason')))}", width)
     return show_value(result.data, width)
+
+
+def kind_text(result: ToolResult) -> str:
+    """The kind of a failure for people, such as `rate limit`; empty where the kind says nothing."""
+    kind = result.error_kind
+    return kind.value.replace("_", " ") if kind not in (None, ErrorKind.EXECUTION) else ""
 
 
 def grid(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
@@ -88,7 +94,7 @@ def _padded(cell: str, width: int, side: str) -> str:
 
 
 def _part(key: str, value: object, width: int) -> str:
-    key = shorten(key, 32)
+    key = clip(key, 32)
     return f"{key}={show_value(value, max(8, width - columns(key) - 1))}"
 
 
@@ -105,7 +111,7 @@ def _joined(parts: Sequence[str], width: int) -> str:
 def _room(steps: Mapping[int, Step], shown: Iterable[int], width: int) -> tuple[int, int]:
     """Columns for arguments and for results: what the other columns leave, shared by need."""
     taken = [steps[number] for number in shown]
-    tool = max((min(columns(s.tool_call.tool), TOOL_COLUMNS) for s in taken), default=4)
+    tool = max((columns(_name(s)) for s in taken), default=4)
     number = max((len(str(s.number)) for s in taken), default=1)
     ms = max((len(_ms(s)) for s in taken), default=2)
     room = max(40, width - 1 - number - max(4, tool) - max(2, ms) - 5 * _GAP)
@@ -119,11 +125,15 @@ def _row(step: Step, marked: bool, room: tuple[int, int]) -> tuple[str, ...]:
     return (
         ">" if marked else "",
         str(step.number),
-        shorten(escape_terminal(step.tool_call.tool), TOOL_COLUMNS),
+        _name(step),
         args_text(step.tool_call.args, room[0]),
         result_text(step.tool_result, room[1]),
         _ms(step),
     )
+
+
+def _name(step: Step) -> str:
+    return clip(escape_terminal(step.tool_call.tool), TOOL_COLUMNS)
 
 
 def _ms(step: Step) -> str:
@@ -131,7 +141,7 @@ def _ms(step: Step) -> str:
 
 
 def _chosen(numbers: Sequence[int], marked: Collection[int], limit: int | None) -> list[int]:
-    """The step numbers to show: the marked ones and their neighbours, then the two ends, inwards."""
+    """The step numbers to show: the marked ones, their neighbours and the two ends."""
     if limit is None or len(numbers) <= limit:
         return list(numbers)
     chosen: set[int] = set()
@@ -151,7 +161,7 @@ def _by_interest(numbers: Sequence[int], marked: Collection[int]) -> Iterator[in
     for distance in (1, 2):
         for position in positions:
             yield from (p for p in (position - distance, position + distance) if 0 <= p <= last)
-    for distance in range(last + 1):
+    for distance in range(3 if positions else last + 1):
         yield from (distance, last - distance)
 
 

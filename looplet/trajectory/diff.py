@@ -1,0 +1,144 @@
+"""Two runs of one agent side by side: where they part, step by step, and what else differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from looplet.text import clip, count, escape_terminal
+from looplet.trajectory.align import Likeness, Pair, align, focus
+from looplet.trajectory.changes import changes
+from looplet.trajectory.record import Trajectory
+from looplet.trajectory.table import call_text, grid, result_text
+from looplet.types import Step
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+FACTS = ("task", "stop_reason", "final_output", "error", "artifacts")
+"""What two runs of one agent must agree in, besides their steps."""
+
+SIDE = 42
+"""Columns for each side of a comparison."""
+
+MOST = 4
+"""Changes that are shown of one step or fact."""
+
+_LINE = 86
+_VALUE = 36
+
+
+def difference(
+    expected: Trajectory,
+    actual: Trajectory,
+    *,
+    names: tuple[str, str] = ("expected", "actual"),
+    context: int | None = 2,
+) -> list[str]:
+    """How *actual* behaved otherwise than *expected*, in lines; none if it behaved the same.
+
+    Steps are compared by tool, arguments and outcome. Ids, durations, tokens and prompts are no
+    behaviour.
+
+    Args:
+        expected: One run.
+        actual: The other run.
+        names: What the two are called.
+        context: Equal steps shown around each difference; all of them if None.
+    """
+    pairs = align(expected.steps, actual.steps, likeness)
+    facts = [*_facts(expected, actual)]
+    if not any(pair.mark for pair in pairs):
+        return facts
+    header = ("", "#", names[0], "#", names[1])
+    beside = side_by_side(pairs, header, "<><><", _row, context=context, more=_changes)
+    return [*_parting(pairs, names), *facts, *beside]
+
+
+def likeness(one: Step, other: Step) -> Likeness:
+    """2 if two steps did the same with the same outcome, 1 if they called the same tool, else 0."""
+    if one.tool_call.tool != other.tool_call.tool:
+        return 0
+    return 2 if _behaviour(one) == _behaviour(other) else 1
+
+
+def side_by_side(
+    pairs: Sequence[Pair[A, B]],
+    header: Sequence[str],
+    sides: str,
+    row: Callable[[Pair[A, B]], Sequence[str]],
+    *,
+    context: int | None = 2,
+    more: Callable[[Pair[A, B]], Iterator[str]] = lambda pair: iter(()),
+) -> list[str]:
+    """An alignment as lines of a table; equal pairs far from a difference are only counted.
+
+    Args:
+        pairs: The alignment.
+        header: Names of the columns.
+        sides: `<` or `>` for each column.
+        row: Cells of one pair.
+        context: Equal pairs shown around each difference; all of them if None.
+        more: Lines that follow the line of a pair.
+    """
+    entries = focus(pairs, context)
+    lines = iter(grid([header, *(row(entry) for entry in entries if isinstance(entry, Pair))], sides))
+    shown = [next(lines)]
+    for entry in entries:
+        if isinstance(entry, Pair):
+            shown += [next(lines), *more(entry)]
+        else:
+            shown.append(f"   … {entry:,} the same")
+    return shown
+
+
+def _name(step: Step) -> str:
+    return clip(escape_terminal(step.tool_call.tool), SIDE)
+
+
+def _row(pair: Pair[Step, Step]) -> tuple[str, ...]:
+    return (pair.mark, *_cells(pair.expected), *_cells(pair.actual))
+
+
+def _cells(step: Step | None) -> tuple[str, str]:
+    return (str(step.number), call_text(step.tool_call.tool, step.tool_call.args, SIDE)) if step else ("", "")
+
+
+def _behaviour(step: Step) -> tuple[Any, ...]:
+    result = step.tool_result
+    return step.tool_call.args, result.data, result.error, result.error_kind
+
+
+def _changes(pair: Pair[Step, Step]) -> Iterator[str]:
+    """What changed in a step that calls the same tool."""
+    if pair.mark != "~" or pair.expected is None or pair.actual is None:
+        return
+    before, after = pair.expected, pair.actual
+    found = [*changes(before.tool_call.args, after.tool_call.args, "")]
+    if before.tool_result.error == after.tool_result.error:
+        found += changes(before.tool_result.data, after.tool_result.data, "result")
+    else:
+        outcomes = (result_text(step.tool_result, _VALUE) for step in (before, after))
+        yield f"      result: {' → '.join(outcomes)}"
+    yield from (f"      {clip(escape_terminal(change.text(_LINE)), _LINE)}" for change in found[:MOST])
+    if len(found) > MOST:
+        yield f"      … {count(len(found) - MOST, 'more change')}"
+
+
+def _parting(pairs: Sequence[Pair[Step, Step]], names: tuple[str, str]) -> Iterator[str]:
+    """Where the runs part, and how often they differ."""
+    wrong = [pair for pair in pairs if pair.mark]
+    what = {"-": f"is only in the {names[0]} run", "+": f"is only in the {names[1]} run"}
+    step = wrong[0].actual or wrong[0].expected
+    if step is not None:
+        how = what.get(wrong[0].mark, "differs")
+        yield f"the first difference is at step {step.number}: {_name(step)} {how}"
+    if len(wrong) > 1:
+        yield f"{count(len(wrong), 'step')} of {len(pairs):,} differ"
+
+
+def _facts(expected: Trajectory, actual: Trajectory) -> Iterator[str]:
+    for name in FACTS:
+        for change in islice(changes(getattr(expected, name), getattr(actual, name), name), MOST):
+            yield clip(escape_terminal(change.text(_LINE)), _LINE)
