@@ -1,1 +1,137 @@
-"""The pytest plugin: options, markers and fixtures of looplet."""
+"""What the plugin offers: options, ini settings, a marker, fixtures, hooks. What they do is elsewhere.
+
+pytest loads this module in every run of everyone who has it installed, so it imports nothing but pytest;
+the rooms behind it open when a fixture, an option or a file of evals is used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_looplet.fixtures import (
+    looplet_agent as looplet_agent,
+    looplet_await as looplet_await,
+    looplet_backend as looplet_backend,
+    looplet_case as looplet_case,
+    looplet_cassette as looplet_cassette,
+    looplet_judge as looplet_judge,
+    looplet_run as looplet_run,
+    looplet_script as looplet_script,
+    looplet_trial as looplet_trial,
+)
+
+if TYPE_CHECKING:
+    from pytest_looplet.evals.module import EvalModule
+
+OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("record", {"action": "store_true"}, "call the model and write fresh cassettes (--looplet-mode=rewrite)"),
+    ("mode", {"metavar": "MODE"}, "when to call the model: replay (default), rewrite, missing or tail"),
+    ("live", {"action": "store_true"}, "no cassettes: call the model, write nothing"),
+    (
+        "match",
+        {"metavar": "HOW"},
+        "strict (default): requests equal the recorded; sequence: replies in order",
+    ),
+    ("drift", {"action": "append", "metavar": "CLASS=fail|warn"}, "what a class of drift does; repeatable"),
+    ("cassette-dir", {"metavar": "DIR"}, "folder of cassettes, next to the test file (default: cassettes)"),
+    ("runs", {"metavar": "DIR"}, "grade the saved runs in DIR instead of running the agent"),
+    ("trials", {"metavar": "N", "type": int}, "run every case of the evals N times"),
+    (
+        "threshold",
+        {"action": "append", "metavar": "[NAME=]X"},
+        "least score, 0 to 1, of evals without their own",
+    ),
+    ("require-all", {"action": "store_true"}, "a required eval that was left out is red: for CI"),
+    ("report", {"action": "append", "metavar": "FILE"}, "write a report (.json); repeatable"),
+    ("model", {"metavar": "PROVIDER:NAME"}, "the model under test, for example openai:gpt-4o-mini"),
+    ("judge", {"metavar": "PROVIDER:NAME"}, "the model that grades"),
+)
+
+SETTINGS: tuple[tuple[str, str, str], ...] = (
+    ("looplet_mode", "string", "as --looplet-mode"),
+    ("looplet_match", "string", "as --looplet-match"),
+    ("looplet_drift", "linelist", "as --looplet-drift, one a line"),
+    (
+        "looplet_unused",
+        "string",
+        "recorded calls that a replay did not make: error (default), warn or ignore",
+    ),
+    ("looplet_allow_hosts", "args", "hosts that a replay may connect to"),
+    ("looplet_cassette_dir", "string", "as --looplet-cassette-dir"),
+    ("looplet_eval_paths", "args", "globs of eval_*.py files to collect beside those in folders named evals"),
+    ("looplet_runs", "string", "as --looplet-runs, relative to the root folder"),
+    ("looplet_trials", "string", "as --looplet-trials"),
+    ("looplet_threshold", "linelist", "as --looplet-threshold, one a line"),
+    ("looplet_model", "string", "as --looplet-model"),
+    ("looplet_judge", "string", "as --looplet-judge"),
+    ("looplet_base_url", "string", "base URL of an OpenAI-compatible provider"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options and ini settings."""
+    group = parser.getgroup("looplet", "agents: record, replay, judge")
+    for name, how, text in OPTIONS:
+        group.addoption(f"--looplet-{name}", help=text, **how)
+    for name, kind, text in SETTINGS:
+        parser.addini(name, text, type=kind, default=None)  # type: ignore[arg-type]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker; read the settings if there are any."""
+    config.addinivalue_line(
+        "markers",
+        "looplet(cassette=None, match=None, live=None, drift=None, model=None): how a test meets its model.",
+    )
+    if _is_used(config):
+        from pytest_looplet.ledger import start
+
+        start(config)
+
+
+def _is_used(config: pytest.Config) -> bool:
+    """Whether an option or an ini setting of ours is present."""
+    given = vars(config.option)
+    if any(given.get(f"looplet_{name.replace('-', '_')}") for name, _, _ in OPTIONS):
+        return True
+    return any(config.getini(name) for name, _, _ in SETTINGS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
+    """Let pytest see `eval_*.py` files, where there are any that are ours."""
+    if file_path.name.startswith("eval_") and file_path.suffix == ".py":
+        from pytest_looplet.evals.where import admit
+
+        admit(file_path, parent)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> EvalModule | pytest.Module | None:
+    """Collect an `eval_*.py` file as evals."""
+    if not module_path.name.startswith("eval_"):
+        return None
+    from pytest_looplet.evals.where import make_module
+
+    return make_module(module_path, parent)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Check the marker of a test."""
+    if next(metafunc.definition.iter_markers("looplet"), None) is not None:
+        from pytest_looplet.marker import check
+
+        check(metafunc)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Under xdist: tell a worker where results are shared, and listen to what workers report."""
+    from pytest_looplet.ledger import share_with
+
+    share_with(node)

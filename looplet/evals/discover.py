@@ -103,12 +103,11 @@ def evals_in(module: ModuleType, prefix: str = "eval_") -> list[Callable[..., An
 
 def is_eval(module: ModuleType, name: str, value: object, prefix: str = "eval_") -> bool:
     """Whether *value*, found in *module* as *name*, is an eval that belongs to it."""
-    return (
-        name.startswith(prefix)
-        and callable(value)
-        and not isinstance(value, type)
-        and not _imported(module, value)
-    )
+    if not name.startswith(prefix) or not callable(value) or isinstance(value, type):
+        return False
+    if type(value).__module__.startswith("_pytest."):  # a fixture
+        return False
+    return not _imported(module, value)
 
 
 def _imported(module: ModuleType, value: object) -> bool:

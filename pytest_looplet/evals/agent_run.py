@@ -1,0 +1,91 @@
+"""One run of the agent for one cell, as a pytest item that nobody sees.
+
+An item, so that `looplet_agent` and all it needs may have any scope, with pytest's own setup and teardown,
+captured output and logs. Frames of this file are cut from the agent's traceback.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from looplet.evals.case import Case
+from looplet.evals.context import EvalContext
+from looplet.trajectory import Trajectory
+from looplet.values import normal
+from pytest_looplet.evals.cell import Cell
+from pytest_looplet.evals.module import EvalModule
+
+
+class CollectorFailed(Exception):
+    """A function `collect_*` raised, or returned no dict."""
+
+
+def _signature(looplet_agent: Any, request: Any) -> None:
+    """What a run asks of pytest."""
+
+
+class AgentRun(pytest.Function):
+    """Runs the agent of a file of evals on one case.
+
+    Attributes:
+        cell: The case and the trial.
+        trajectory: What the agent did; None until it has run.
+    """
+
+    cell: Cell
+    trajectory: Trajectory | None = None
+
+    @classmethod
+    def of(cls, module: EvalModule, cell: Cell) -> AgentRun:
+        """The run of *cell* for the evals of *module*."""
+        item: AgentRun = cls.from_parent(module, name=f"agent[{cell.id}]", callobj=_signature)
+        item.cell = cell
+        return item
+
+    def runtest(self) -> None:
+        """Open the cassette of the cell, call the agent, then the collectors."""
+        __tracebackhide__ = True
+        request, agent = cast(Any, self.funcargs["request"]), cast(Any, self.funcargs["looplet_agent"])
+        request.getfixturevalue("looplet_cassette")
+        answer = agent(self.cell.case.for_agent())
+        if inspect.isawaitable(answer):
+            answer = request.getfixturevalue("looplet_await")(answer)
+        self.trajectory = _as_trajectory(answer)
+        self._collect_artifacts(request)
+
+    def _collect_artifacts(self, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True
+        assert isinstance(self.parent, EvalModule)
+        assert self.trajectory is not None
+        case: Case = self.cell.case
+        for name, function in self.parent.collectors.items():
+            ctx = EvalContext.from_trajectory(self.trajectory, expected=case.expected)
+            wanted = [parameter for parameter in inspect.signature(function).parameters if parameter != "ctx"]
+            try:
+                found = function(ctx, **{fixture: request.getfixturevalue(fixture) for fixture in wanted})
+                if inspect.isawaitable(found):
+                    found = request.getfixturevalue("looplet_await")(found)
+            except Exception as error:
+                raise CollectorFailed(f"{name} raised {type(error).__name__}: {error}") from error
+            if not isinstance(found, dict):
+                raise CollectorFailed(f"{name} returned {type(found).__name__}; a collector returns a dict")
+            self.trajectory = replace(
+                self.trajectory, artifacts={**self.trajectory.artifacts, **cast("dict[str, Any]", normal(found))}
+            )
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """The agent's own frames only."""
+        excinfo.traceback = excinfo.traceback.cut(path=__file__).filter(excinfo)
+        return super().repr_failure(excinfo)
+
+
+def _as_trajectory(answer: object) -> Trajectory:
+    if isinstance(answer, Trajectory):
+        return answer
+    raise TypeError(
+        f"looplet_agent must return a Trajectory, not {type(answer).__name__}; return looplet_run(...)"
+    )

@@ -1,0 +1,255 @@
+"""The hooks that make evals out of the functions of an eval file; registered when there is such a file."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from looplet.evals.gate import Verdict, verdict
+from looplet.evals.marks import Demands, demands_of
+from looplet.evals.result import EvalResult
+from pytest_looplet.evals.agent_run import AgentRun
+from pytest_looplet.evals.cell import Cell, cell_of
+from pytest_looplet.evals.failures import AgentFailed, EvalFailed
+from pytest_looplet.evals.module import EvalModule
+from pytest_looplet.evals.outcome import Blame, Outcome, outcome_of
+from pytest_looplet.evals.results import results_of
+from pytest_looplet.ledger import facts_key, note, record
+from pytest_looplet.settings import settings_of
+
+NAME = "looplet-evals"
+
+
+class EvalHooks:
+    """What pytest calls for evals."""
+
+    @classmethod
+    def register(cls, config: pytest.Config) -> None:
+        """Put the hooks in force, once for each session."""
+        if not config.pluginmanager.has_plugin(NAME):
+            config.pluginmanager.register(cls(), NAME)
+            record(config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One item for each cell."""
+        parent = metafunc.definition.parent
+        if isinstance(parent, EvalModule) and metafunc.definition.name.startswith("eval_"):
+            parent.parametrize(metafunc)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Bring the evals of one case together where that saves waiting; correctness never needs it."""
+        if getattr(config, "workerinput", {}).get("looplet_dist", "worksteal") != "worksteal":
+            return
+        places = [place for place, item in enumerate(items) if cell_of(item) is not None]
+        for place, item in zip(places, _by_case([items[place] for place in places]), strict=True):
+            items[place] = item
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool, bool]:
+        """Run the agent before the first eval of its cell is set up."""
+        cell = cell_of(item)
+        if cell is not None and cell.saved is None and not item.config.getoption("setuponly", False):
+            file = item.parent
+            assert isinstance(file, EvalModule)
+            # What escaped here would be an internal error, which a worker of xdist may turn into success.
+            if not _is_skipped(item):
+                results_of(item.config).ensure(file, cell, lambda: run_agent(file, cell, item))
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """Catch what an eval returns, and judge it."""
+        cell = cell_of(item)
+        if cell is None or not isinstance(item, pytest.Function):
+            return (yield)
+        returned: list[Any] = []
+        function = item.obj
+        item.obj = _keeping(function, returned)
+        try:
+            yield
+        finally:
+            item.obj = function
+        result = EvalResult.from_return(returned[0] if returned else None, name=item.originalname)
+        found = verdict(result, demands_of(function), threshold=_threshold(item))
+        _note(item, cell, found, result, blame=_blame(found))
+        if not found.green:
+            raise EvalFailed(_explain(found, result))
+
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
+        """Await an async eval that no other plugin claims."""
+        function = pyfuncitem.obj
+        if cell_of(pyfuncitem) is None or not inspect.iscoroutinefunction(function):
+            return None
+        import asyncio
+
+        arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+        asyncio.run(function(**arguments))
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note evals that raised or could not run. An xfail mark is about the eval, not its agent."""
+        cell = cell_of(item)
+        if cell is not None and not isinstance(item, AgentRun):
+            _note_exception(item, cell, call)
+        report = yield
+        if cell is not None and call.excinfo is not None and call.excinfo.errisinstance(AgentFailed):
+            if hasattr(report, "wasxfail"):
+                del report.wasxfail
+            report.outcome = "failed"
+            report.longrepr = str(call.excinfo.value)
+        if cell is not None and report.skipped and call.when != "teardown":
+            _refuse_to_skip(item, report)
+        outcome = results_of(item.config).get(item.parent, cell) if cell is not None and item.parent else None
+        if outcome is not None and report.failed and call.when != "teardown":
+            report.sections += [(f"{title} of the agent", text) for title, text in outcome.sections]
+        return report
+
+
+# ---------------------------------------------------------------- the run of the agent
+
+
+def run_agent(file: EvalModule, cell: Cell, first: pytest.Item) -> Outcome:
+    """Run the agent for *cell* through pytest's own phases, before the eval *first* begins."""
+    try:
+        item = AgentRun.of(file, cell)
+    except pytest.fail.Exception as error:
+        return Outcome("failed", "harness", str(error), str(error))
+    hooks, outcome = item.ihook, Outcome("ok")
+    for when in ("setup", "call", "teardown"):
+        if when == "call" and outcome.status != "ok":
+            continue
+        more = {"nextitem": first} if when == "teardown" else {}
+        hook = getattr(hooks, f"pytest_runtest_{when}")
+        call = pytest.CallInfo.from_call(
+            functools.partial(hook, item=item, **more),
+            when=when,
+            reraise=(pytest.exit.Exception, KeyboardInterrupt),
+        )
+        report: pytest.TestReport = hooks.pytest_runtest_makereport(item=item, call=call)
+        if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
+            hooks.pytest_exception_interact(node=item, call=call, report=report)
+        outcome = outcome.then(outcome_of(call, report, item.trajectory if when == "call" else None))
+    return outcome
+
+
+def _is_skipped(item: pytest.Item) -> bool:
+    """Whether the eval's own marks skip it: then its agent need not run."""
+    manager = item.config.pluginmanager
+    others = [plugin for plugin in manager.get_plugins() if manager.get_name(plugin) != "skipping"]
+    asked = manager.subset_hook_caller("pytest_runtest_setup", others)
+    call = pytest.CallInfo.from_call(functools.partial(asked, item=item), when="setup")
+    return call.excinfo is not None
+
+
+# ---------------------------------------------------------------- one eval
+
+
+def _keeping(function: Callable[..., Any], returned: list[Any]) -> Callable[..., Any]:
+    """*function*, with its return value put aside: pytest warns about tests that return one."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def keep_async(*args: Any, **kwargs: Any) -> None:
+            __tracebackhide__ = True
+            returned.append(await function(*args, **kwargs))
+
+        return keep_async
+
+    @functools.wraps(function)
+    def keep(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        returned.append(function(*args, **kwargs))
+
+    return keep
+
+
+def _threshold(item: pytest.Function) -> float | None:
+    settings = settings_of(item.config)
+    return settings.thresholds.get(item.originalname, settings.threshold)
+
+
+def _blame(found: Verdict) -> Blame | None:
+    return {"failed": "agent", "error": "harness"}.get(found.standing)  # type: ignore[return-value]
+
+
+def _explain(found: Verdict, result: EvalResult) -> str:
+    lines = [found.reason]
+    if result.explanation and result.explanation not in found.reason:
+        lines.append(result.explanation)
+    return "\n".join([*lines, *result.details[:20]])
+
+
+def _note_exception(item: pytest.Item, cell: Cell, call: pytest.CallInfo[None]) -> None:
+    """Note an eval that raised, was skipped, or never began."""
+    if call.excinfo is None or call.when == "teardown" or call.excinfo.errisinstance(EvalFailed):
+        return
+    error, reason = call.excinfo.value, " ".join(call.excinfo.exconly(tryshort=True).split())[:500]
+    if isinstance(error, pytest.skip.Exception):
+        _note(item, cell, Verdict("skipped", str(error.msg or "")), EvalResult(item_name(item)), blame=None)
+    elif isinstance(error, AssertionError):
+        _note(item, cell, Verdict("failed", reason), EvalResult(item_name(item), 0.0, "fail"), blame="agent")
+    else:
+        outcome = results_of(item.config).get(item.parent, cell) if item.parent else None
+        blame: Blame = "harness"
+        if isinstance(error, AgentFailed) and outcome is not None and outcome.blame:
+            blame, reason = outcome.blame, outcome.reason
+        _note(item, cell, Verdict("error", reason), EvalResult(item_name(item)), blame=blame)
+
+
+def _refuse_to_skip(item: pytest.Item, report: pytest.TestReport) -> None:
+    """A required eval that was skipped is red; one that was expected to fail and did is not skipped."""
+    if not hasattr(report, "wasxfail") and demands_of(item.obj).required:  # type: ignore[attr-defined]
+        report.outcome = "failed"
+        report.longrepr = f"{item_name(item)} is required, but was skipped: {report.longreprtext}"
+        facts = item.stash.get(facts_key, {})
+        facts.update(
+            standing="error", blame="harness", reason=f"required, but skipped: {facts.get('reason', '')}"
+        )
+
+
+def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, blame: Blame | None) -> None:
+    score = result.score if result.score is not None and math.isfinite(result.score) else None
+    demands: Demands = demands_of(getattr(item, "obj", None) or item_name)
+    if score is not None:
+        item.user_properties.append(("looplet_score", score))
+    note(
+        item,
+        module=item.parent.nodeid if item.parent else "",
+        eval=item_name(item),
+        order=item.parent.order(item_name(item)) if isinstance(item.parent, EvalModule) else 0,
+        case=cell.case.id,
+        trial=cell.trial,
+        standing=found.standing,
+        blame=blame,
+        score=score,
+        label=result.label,
+        metrics={name: value for name, value in result.metrics.items() if math.isfinite(value)},
+        reason=found.reason,
+        required=demands.required,
+        duration_ms=result.duration_ms,
+    )
+
+
+def item_name(item: pytest.Item) -> str:
+    """The eval's function name, without the cell."""
+    return getattr(item, "originalname", None) or item.name
+
+
+def _by_case(items: list[pytest.Item]) -> list[pytest.Item]:
+    """*items* so that the evals of one cell of one file follow each other, in the order they were met."""
+    met: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        cell = cell_of(item)
+        assert cell is not None
+        met.setdefault((item.nodeid.split("::")[0], cell.id), []).append(item)
+    return [item for group in met.values() for item in group]

@@ -1,0 +1,100 @@
+"""The collector of one file of evals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from looplet.evals.case import Case, CaseError
+from looplet.evals.discover import is_eval
+from looplet.evals.marks import Demands, demands_of, marks_of
+from pytest_looplet.evals import injected
+from pytest_looplet.evals.casefiles import cases_beside, cases_listed
+from pytest_looplet.evals.cell import Cell, cells_of, saved_cells, tag_marks
+from pytest_looplet.settings import settings_of
+
+HOW_TO_GIVE_RUNS = """{path}: there is nothing to judge. Give one of
+  - cases: files in {cases} (.yaml, .json, .jsonl), or a list looplet_cases in the file,
+    which a fixture looplet_agent runs
+  - saved runs: pytest --looplet-runs=DIR"""
+
+
+class EvalModule(pytest.Module):
+    """A file of evals: its functions `eval_*`, once for each cell, as plain pytest items."""
+
+    _cases: list[Case] | None = None
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """The items; the fixtures `ctx` and `llm` exist in this file only."""
+        self.obj._looplet_ctx, self.obj._looplet_llm = injected.ctx, injected.llm
+        return super().collect()
+
+    def istestfunction(self, obj: object, name: str) -> bool:
+        """Evals are what the file defines under a name that begins with `eval_`; tests are as everywhere."""
+        if name.startswith("eval_"):
+            return is_eval(self.obj, name, obj)
+        return super().istestfunction(obj, name)
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """Give the eval of *metafunc* one item for each of its cells.
+
+        Raises:
+            pytest.Collector.CollectError: the eval takes no `ctx`, or there is nothing to judge.
+        """
+        function, where = metafunc.function, f"{self.path.name}::{metafunc.definition.name}"
+        if "ctx" not in metafunc.fixturenames:
+            raise self.CollectError(f"{where}: an eval takes the run as its argument ctx")
+        tags = tag_marks(self.config, marks_of(function), where)
+        params = [
+            pytest.param(
+                cell, id=cell.id, marks=[*tags, *tag_marks(self.config, cell.case.tags, cell.case.source)]
+            )
+            for cell in self.cells(demands_of(function))
+        ]
+        metafunc.parametrize("ctx", params, indirect=True)
+
+    def cells(self, demands: Demands) -> list[Cell]:
+        """The cells of an eval with *demands*: saved runs if they are given, else cases and trials."""
+        settings = settings_of(self.config)
+        if settings.runs is not None:
+            return saved_cells(settings.runs)
+        return cells_of(self.cases, demands.trials or settings.trials)
+
+    def order(self, name: str) -> int:
+        """Where in the file *name* comes; 0 is the top."""
+        return list(vars(self.obj)).index(name)
+
+    @property
+    def cases(self) -> list[Case]:
+        """The cases of this file; never empty."""
+        if self._cases is None:
+            self._cases = self._find_cases()
+        return self._cases
+
+    def _find_cases(self) -> list[Case]:
+        try:
+            listed = getattr(self.obj, "looplet_cases", None)
+            cases = cases_beside(self.path) if listed is None else cases_listed(listed, self.path.name)
+        except CaseError as error:
+            raise self.CollectError(str(error)) from error
+        if not cases:
+            raise self.CollectError(
+                HOW_TO_GIVE_RUNS.format(path=self.nodeid, cases=_near(self.path.parent / "cases"))
+            )
+        return cases
+
+    @property
+    def collectors(self) -> dict[str, Callable[..., Any]]:
+        """The functions `collect_*` that the file defines, in its order."""
+        return {
+            name: value
+            for name, value in vars(self.obj).items()
+            if is_eval(self.obj, name, value, "collect_")
+        }
+
+
+def _near(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"

@@ -1,0 +1,114 @@
+"""What one run of the agent came to, as plain data that every eval of its case reads."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import pytest
+
+from looplet.errors import LoopletError, ModelError
+from looplet.evals.case import Case
+from looplet.evals.context import EvalContext
+from looplet.trajectory import Trajectory
+from pytest_looplet.cassette.errors import ReplayStopped, UnplayedInteractions
+from pytest_looplet.run_failed import RunFailed
+
+Blame: TypeAlias = Literal["agent", "tool", "provider", "judge", "harness", "drift"]
+"""Who is at fault when an eval is not green; only `agent` counts against the agent's pass rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run of the agent, JSON values only, so that it can cross to another process.
+
+    Attributes:
+        status: `ok`, `failed` or `skipped`.
+        blame: Who is at fault if it is not `ok`.
+        reason: Why, in one line.
+        text: The whole report, traceback included.
+        sections: Captured output and logs: title and text.
+        trajectory: The run as JSON, also of a run that died where that much is known.
+        duration_ms: Milliseconds the agent took.
+    """
+
+    status: Literal["ok", "failed", "skipped"]
+    blame: Blame | None = None
+    reason: str = ""
+    text: str = ""
+    sections: tuple[tuple[str, str], ...] = ()
+    trajectory: str | None = None
+    duration_ms: float = 0.0
+
+    def context(self, case: Case) -> EvalContext:
+        """A fresh context for one eval: what it changes, no other eval sees.
+
+        Raises:
+            ValueError: the run left no trajectory.
+        """
+        if self.trajectory is None:
+            raise ValueError("the run left no trajectory")
+        run = Trajectory.from_json(self.trajectory)
+        return EvalContext.from_trajectory(run, expected=copy.deepcopy(case.expected))
+
+    def then(self, later: Outcome) -> Outcome:
+        """This outcome after a later phase came to *later*: the first failure stands, the rest adds up."""
+        if self.status != "ok":
+            return replace(self, sections=later.sections)
+        return replace(
+            later,
+            trajectory=later.trajectory or self.trajectory,
+            duration_ms=later.duration_ms or self.duration_ms,
+        )
+
+    def to_json(self) -> str:
+        """As a JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """What `to_json` wrote."""
+        fields: dict[str, Any] = json.loads(text)
+        fields["sections"] = tuple((title, content) for title, content in fields["sections"])
+        return cls(**fields)
+
+
+def outcome_of(
+    call: pytest.CallInfo[Any], report: pytest.TestReport, trajectory: Trajectory | None
+) -> Outcome:
+    """The outcome of one phase of a run."""
+    sections = tuple(report.sections)
+    stored = trajectory.to_json() if trajectory is not None else None
+    lasted_ms = call.duration * 1000 if call.when == "call" else 0.0
+    if call.excinfo is None:
+        return Outcome("ok", sections=sections, trajectory=stored, duration_ms=lasted_ms)
+    error = call.excinfo.value
+    if isinstance(error, RunFailed) and stored is None:
+        stored = error.trajectory.to_json()
+    reason = " ".join(call.excinfo.exconly(tryshort=True).split())[:500]
+    if isinstance(error, pytest.skip.Exception):
+        return Outcome("skipped", reason=error.msg or reason, text=error.msg or reason, sections=sections)
+    return Outcome(
+        "failed",
+        blame=blame_of(error, call.when),
+        reason=reason,
+        text=report.longreprtext,
+        sections=sections,
+        trajectory=stored,
+        duration_ms=lasted_ms,
+    )
+
+
+def blame_of(error: BaseException | None, phase: str) -> Blame:
+    """Who is at fault for *error*, raised in *phase*; the causes of an exception are asked as well."""
+    while error is not None:
+        if isinstance(error, (ReplayStopped, UnplayedInteractions)):
+            return "drift"
+        if isinstance(error, ModelError):
+            return "provider"
+        if error.__cause__ is None and isinstance(error, LoopletError) and not isinstance(error, RunFailed):
+            return "harness"
+        error = error.__cause__
+    return "agent" if phase == "call" else "harness"

@@ -1,0 +1,136 @@
+"""Where the outcomes of the agent's runs are kept, one for each cell, shared by all evals of the case."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from looplet.errors import TraceError
+from looplet.evals.context import EvalContext
+from pytest_looplet.evals.cell import Cell, cell_of
+from pytest_looplet.evals.failures import AgentFailed
+from pytest_looplet.evals.outcome import Outcome
+
+DIED = Outcome(
+    "failed",
+    blame="harness",
+    reason="the process that ran the agent died before the run ended",
+    text="The process that ran the agent for this case died before the run ended; see the crash above.",
+)
+
+
+class Results:
+    """The outcomes of this session's runs.
+
+    Args:
+        share: Folder in which the workers of an xdist session meet, or None for a single process.
+    """
+
+    def __init__(self, share: Path | None) -> None:
+        self._share = share
+        self._known: dict[str, Outcome] = {}
+
+    def get(self, file: pytest.Collector, cell: Cell) -> Outcome | None:
+        """The outcome of *cell* for the evals of *file*, or None before it has run here."""
+        return self._known.get(_key(file, cell))
+
+    def ensure(self, file: pytest.Collector, cell: Cell, run: Callable[[], Outcome]) -> None:
+        """See to it that *cell* has run once, in this process or in another of the session."""
+        key = _key(file, cell)
+        if key in self._known:
+            return
+        if self._share is None:
+            self._known[key] = run()
+            return
+        name = hashlib.sha256(key.encode()).hexdigest()[:24]
+        with _locked(self._share / f"{name}.lock"):
+            self._known[key] = self._once(self._share / f"{name}.json", self._share / f"{name}.started", run)
+
+    def _once(self, result: Path, started: Path, run: Callable[[], Outcome]) -> Outcome:
+        if result.exists():
+            return Outcome.from_json(result.read_text(encoding="utf-8"))
+        if started.exists():  # whoever held the lock is gone and left no result
+            return DIED
+        started.touch()
+        outcome = run()
+        draft = result.with_suffix(f".{os.getpid()}.part")
+        draft.write_text(outcome.to_json(), encoding="utf-8")
+        draft.replace(result)
+        return outcome
+
+
+results_key = pytest.StashKey[Results]()
+
+
+def results_of(config: pytest.Config) -> Results:
+    """The outcomes of this session."""
+    found = config.stash.get(results_key, None)
+    if found is None:
+        share = getattr(config, "workerinput", {}).get("looplet_share")
+        # With --dist each, every worker is a session of its own and must run the agent itself.
+        alone = getattr(config, "workerinput", {}).get("looplet_dist") == "each"
+        found = config.stash[results_key] = Results(None if share is None or alone else Path(share))
+    return found
+
+
+def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
+    """A fresh context of the run that the eval *item* looks at.
+
+    Raises:
+        AgentFailed: the run failed, or the saved run cannot be read.
+        pytest.skip.Exception: the agent skipped the case.
+    """
+    __tracebackhide__ = True
+    cell = cell_of(item)
+    assert cell is not None
+    assert isinstance(item.parent, pytest.Collector)
+    if cell.saved is not None:
+        try:
+            return EvalContext.from_trajectory_dir(cell.saved)
+        except (TraceError, FileNotFoundError) as error:
+            raise AgentFailed(f"the saved run cannot be read: {error}") from error
+    outcome = results_of(config).get(item.parent, cell)
+    if outcome is None:
+        raise AgentFailed("the agent did not run for this case")
+    if outcome.status == "skipped":
+        pytest.skip(outcome.text)
+    if outcome.status == "failed":
+        raise AgentFailed(f"the agent's run for case {cell.id} failed ({outcome.blame}):\n{outcome.text}")
+    return outcome.context(cell.case)
+
+
+def _key(file: pytest.Collector, cell: Cell) -> str:
+    return f"{file.nodeid}::{cell.id}"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold *path* against the other processes of this session; a process that dies lets go."""
+    with path.open("a+b") as file:
+        _lock(file.fileno())
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+    import time
+
+    def _lock(descriptor: int) -> None:
+        while True:
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+            except OSError:  # it waits ten seconds and gives up; an agent may take longer
+                time.sleep(0.1)
+            else:
+                return
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,0 +1,180 @@
+"""What this session found out, gathered from the reports of its items, also across xdist workers."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_looplet.keys import lend
+from pytest_looplet.settings import settings_of
+
+if TYPE_CHECKING:
+    from looplet.trajectory import Trajectory
+
+facts_key = pytest.StashKey[dict[str, Any]]()
+"""On an item: JSON values that its report carries as `report.looplet`."""
+
+
+def note(node: pytest.Item, **facts: Any) -> None:
+    """Add *facts*, JSON values, to what the report of *node* will carry."""
+    node.stash.setdefault(facts_key, {}).update(facts)
+
+
+def note_run(node: pytest.Item, trajectory: Trajectory) -> None:
+    """Add a run to what the report of *node* will carry."""
+    run = {
+        "steps": len(trajectory.steps),
+        "model_calls": len(trajectory.model_calls),
+        "tokens": trajectory.usage.total_tokens,
+        "cost_usd": trajectory.cost_usd,
+        "stop_reason": trajectory.stop_reason,
+        "error": trajectory.error,
+        "duration_ms": round(trajectory.duration_ms, 1),
+    }
+    node.stash.setdefault(facts_key, {}).setdefault("runs", []).append(run)
+
+
+checks_key = pytest.StashKey[list[Callable[[], None]]]()
+causes_key = pytest.StashKey[list[Callable[[], BaseException | None]]]()
+ended_key = pytest.StashKey[bool]()
+
+
+def after_the_body(node: pytest.Item, check: Callable[[], None]) -> None:
+    """Call *check* when the body of *node* has passed; what it raises fails the test."""
+    node.stash.setdefault(checks_key, []).append(check)
+
+
+def rather_blame(node: pytest.Item, find: Callable[[], BaseException | None]) -> None:
+    """When the body of *node* fails, raise what *find* gives instead, if it gives anything."""
+    node.stash.setdefault(causes_key, []).append(find)
+
+
+def ran_to_its_end(node: pytest.Item) -> bool:
+    """Whether the body of *node* passed or failed an assertion, and was not cut by anything else."""
+    return node.stash.get(ended_key, False)
+
+
+class Recorder:
+    """Puts the noted facts on the reports of items; one in each process that runs items."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """After a body that passed, make the checks that its fixtures ask for.
+
+        What a failed body says is less telling than why its replay was ended, if it was.
+        """
+        try:
+            yield
+        except Exception as error:
+            cause = next(filter(None, (find() for find in item.stash.get(causes_key, ()))), error)
+            if cause is error:
+                raise
+            raise cause from error
+        for check in item.stash.get(checks_key, ()):
+            check()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the facts once, to the report that decides."""
+        report = yield
+        if call.when == "call":
+            error = call.excinfo
+            item.stash[ended_key] = error is None or error.errisinstance(
+                (AssertionError, pytest.fail.Exception)
+            )
+        facts = item.stash.get(facts_key, None)
+        if facts and (call.when == "call" or (call.when == "setup" and not report.passed)):
+            report.looplet = facts  # type: ignore[attr-defined]
+        return report
+
+
+class Ledger:
+    """Keeps the facts of all reports, in the process that the user started.
+
+    Attributes:
+        rows: The facts of each item that had any, with its `nodeid` and pytest's own `outcome`.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.share: Path | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what the report of an item carries; a later phase that failed makes it an error."""
+        facts = getattr(report, "looplet", None)
+        if facts is not None:
+            self.rows.append({**facts, "nodeid": report.nodeid, "outcome": report.outcome})
+        elif report.when == "teardown" and report.failed:
+            for row in reversed(self.rows):
+                if row["nodeid"] == report.nodeid:
+                    row["outcome"] = "failed"
+                    break
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the reports, and turn the session red where evals ran and none of them said anything."""
+        from pytest_looplet.report import conclude
+
+        conclude(session, self.rows)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the scores."""
+        from pytest_looplet.report.terminal import show
+
+        show(terminalreporter)
+
+    def shared_folder(self) -> Path:
+        """A folder in which the workers of this session meet."""
+        if self.share is None:
+            self.share = Path(tempfile.mkdtemp(prefix="looplet-session-"))
+        return self.share
+
+    def pytest_unconfigure(self) -> None:
+        """Remove that folder."""
+        if self.share is not None:
+            shutil.rmtree(self.share, ignore_errors=True)
+
+
+LEDGER = "looplet-ledger"
+RECORDER = "looplet-recorder"
+
+
+def start(config: pytest.Config) -> None:
+    """Check the settings, and lend stand-in keys where no provider will be called."""
+    settings = settings_of(config)
+    if not settings.calls_models:
+        lend(config)
+    if settings.reports:
+        ledger_of(config)
+
+
+def record(config: pytest.Config) -> None:
+    """From now on, reports carry what items note."""
+    if not config.pluginmanager.has_plugin(RECORDER):
+        config.pluginmanager.register(Recorder(), RECORDER)
+        if not hasattr(config, "workerinput"):
+            ledger_of(config)
+
+
+def ledger_of(config: pytest.Config) -> Ledger:
+    """The ledger of this session, made when it is first asked for."""
+    found = config.pluginmanager.get_plugin(LEDGER)
+    if isinstance(found, Ledger):
+        return found
+    ledger = Ledger()
+    config.pluginmanager.register(ledger, LEDGER)
+    return ledger
+
+
+def share_with(node: Any) -> None:
+    """Tell an xdist worker where its session shares results; from now on, listen to its reports."""
+    ledger = ledger_of(node.config)
+    node.workerinput["looplet_share"] = str(ledger.shared_folder())
+    node.workerinput["looplet_dist"] = node.config.getoption("dist", "no")

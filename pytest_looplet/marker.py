@@ -1,0 +1,84 @@
+"""The `looplet` marker: how one test meets its model."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, get_args
+
+import pytest
+
+from pytest_looplet.settings import DRIFT_CLASSES, DriftClass, Match, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The `looplet` markers of a test put together, the nearest one winning argument by argument.
+
+    Attributes:
+        cassette: Path of the cassette below the folder of cassettes, shared with other tests.
+        match: `strict` or `sequence`.
+        live: Call the provider; only with `--looplet-live`.
+        drift: Policy for each class of drift.
+        model: `provider:name`.
+    """
+
+    cassette: str | None = None
+    match: Match | None = None
+    live: bool | None = None
+    drift: dict[DriftClass, Policy] = field(default_factory=dict)
+    model: str | None = None
+
+
+ARGUMENTS = tuple(f.name for f in fields(Marked))
+
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "cassette": (lambda value: isinstance(value, str) and bool(value), "a path"),
+    "match": (lambda value: value in get_args(Match), "'strict' or 'sequence'"),
+    "live": (lambda value: isinstance(value, bool), "True or False"),
+    "drift": (
+        lambda value: (
+            isinstance(value, dict)
+            and all(name in DRIFT_CLASSES and policy in get_args(Policy) for name, policy in value.items())
+        ),
+        f"a dict of {', '.join(DRIFT_CLASSES)} to 'fail' or 'warn'",
+    ),
+    "model": (lambda value: isinstance(value, str) and all(value.partition(":")), "'provider:name'"),
+}
+
+
+def check(metafunc: pytest.Metafunc) -> None:
+    """Refuse wrong arguments of a test's markers, while it is collected.
+
+    Raises:
+        pytest.Collector.CollectError: the text names the test, the argument and what it may be.
+    """
+    for mark in metafunc.definition.iter_markers("looplet"):
+        problem = _problem(mark)
+        if problem:
+            raise pytest.Collector.CollectError(
+                f"{metafunc.definition.nodeid}: @pytest.mark.looplet: {problem}"
+            )
+
+
+def _problem(mark: pytest.Mark) -> str:
+    if mark.args:
+        return f"give arguments by name: {', '.join(ARGUMENTS)}"
+    for name, value in mark.kwargs.items():
+        if name not in CHECKS:
+            near = difflib.get_close_matches(name, ARGUMENTS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ARGUMENTS)}"
+            return f"unknown argument {name!r}; {hint}"
+        holds, wanted = CHECKS[name]
+        if not holds(value):
+            return f"{name} must be {wanted}, not {value!r}"
+    return ""
+
+
+def marked(node: pytest.Item) -> Marked:
+    """What the markers of *node*, its class and its module say together."""
+    together: dict[str, Any] = {}
+    for mark in reversed(list(node.iter_markers("looplet"))):
+        together |= mark.kwargs
+    return Marked(**together)

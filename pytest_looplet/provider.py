@@ -1,0 +1,79 @@
+"""From `provider:name` to a backend."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from looplet.backends import AnthropicBackend, OpenAIBackend
+from pytest_looplet.cassette import Cassette
+from pytest_looplet.marker import marked
+from pytest_looplet.settings import Settings, settings_of
+
+PROVIDERS = ("openai", "anthropic", "ollama")
+OLLAMA_URL = "http://localhost:11434/v1"
+
+
+def model_under_test(request: pytest.FixtureRequest, cassette: Cassette | None) -> Any:
+    """The backend of the test that asks: from its marker, the settings, or in replay the cassette.
+
+    Raises:
+        pytest.UsageError: no model is configured and none is recorded.
+    """
+    settings = settings_of(request.config)
+    recorded = _recorded(cassette, settings)
+    return _backend(
+        marked(request.node).model or settings.model or next(iter(recorded), None), "model", settings
+    )
+
+
+def judge(request: pytest.FixtureRequest, cassette: Cassette | None) -> Any:
+    """The backend that grades: from the settings, or in replay the cassette if it knows one model only.
+
+    Raises:
+        pytest.UsageError: no judge is configured and none is recorded.
+    """
+    settings = settings_of(request.config)
+    recorded = _recorded(cassette, settings)
+    return _backend(settings.judge or (recorded[0] if len(recorded) == 1 else None), "judge", settings)
+
+
+def _recorded(cassette: Cassette | None, settings: Settings) -> list[str]:
+    """The models on the cassette as `provider:name`, in the order they were asked; only in replay."""
+    if cassette is None or settings.calls_models:
+        return []
+    names = (
+        f"{'anthropic' if call.request.path.endswith('/messages') else 'openai'}:{call.model}"
+        for call in cassette.interactions
+        if call.model
+    )
+    return list(dict.fromkeys(names))
+
+
+def _backend(wanted: str | None, role: str, settings: Settings) -> Any:
+    if wanted is None:
+        fixture = "looplet_backend" if role == "model" else "looplet_judge"
+        raise pytest.UsageError(
+            f"no {role} is configured: give --looplet-{role}=openai:gpt-4o-mini, set looplet_{role} in the "
+            f"ini file, or override the fixture {fixture}"
+        )
+    provider, _, name = wanted.partition(":")
+    if provider == "anthropic":
+        return AnthropicBackend.from_env(model=name)
+    if provider == "ollama":
+        return _compatible(name, settings.base_url or OLLAMA_URL)
+    if provider == "openai":
+        return (
+            _compatible(name, settings.base_url) if settings.base_url else OpenAIBackend.from_env(model=name)
+        )
+    raise pytest.UsageError(f"--looplet-{role}={wanted}: unknown provider; there are {', '.join(PROVIDERS)}")
+
+
+def _compatible(name: str, base_url: str) -> OpenAIBackend:
+    """A provider that speaks as OpenAI does; local ones take any key."""
+    from openai import OpenAI
+
+    client = OpenAI(base_url=base_url, api_key=os.environ.get("OPENAI_API_KEY") or "local")
+    return OpenAIBackend(client, model=name)

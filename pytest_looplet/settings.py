@@ -1,0 +1,217 @@
+"""Options and ini settings, read once and checked."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
+
+import pytest
+
+Mode: TypeAlias = Literal["replay", "rewrite", "missing", "tail"]
+Match: TypeAlias = Literal["strict", "sequence"]
+Unused: TypeAlias = Literal["error", "warn", "ignore"]
+Policy: TypeAlias = Literal["fail", "warn"]
+
+DriftClass: TypeAlias = Literal["prompt", "history", "tools", "params", "model", "calls"]
+
+DRIFT_CLASSES: tuple[str, ...] = get_args(DriftClass)
+REPORT_SUFFIXES = (".json",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this session meets its models and judges its evals; the plugin's options in words.
+
+    Attributes:
+        mode: When to call the model.
+        live: No cassettes at all.
+        match: How a request is held against the recorded one.
+        drift: What each class of drift does; a class that is not named fails.
+        unused: What recorded calls do that a replay did not make.
+        allow_hosts: Hosts a replay may connect to.
+        cassette_dir: Folder of cassettes beside a test file.
+        runs: Folder of saved runs to grade instead of running the agent, or None.
+        trials: Times each case is run.
+        threshold: Least score of evals without their own, or None.
+        thresholds: The same for single evals, by name.
+        require_all: Whether a required eval that was left out is red.
+        reports: Files to write a report to.
+        model: `provider:name` of the model under test, or None.
+        judge: `provider:name` of the model that grades, or None.
+        base_url: Base URL of an OpenAI-compatible provider, or None.
+    """
+
+    mode: Mode = "replay"
+    live: bool = False
+    match: Match = "strict"
+    drift: dict[DriftClass, Policy] = field(default_factory=dict)
+    unused: Unused = "error"
+    allow_hosts: tuple[str, ...] = ()
+    cassette_dir: str = "cassettes"
+    runs: Path | None = None
+    trials: int = 1
+    threshold: float | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+    require_all: bool = False
+    reports: tuple[Path, ...] = ()
+    model: str | None = None
+    judge: str | None = None
+    base_url: str | None = None
+
+    @property
+    def calls_models(self) -> bool:
+        """Whether this session may call a provider."""
+        return self.live or self.mode != "replay"
+
+
+settings_key = pytest.StashKey[Settings]()
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings of this session.
+
+    Raises:
+        pytest.UsageError: a value that is none, or two that contradict each other.
+    """
+    found = config.stash.get(settings_key, None)
+    if found is None:
+        found = config.stash[settings_key] = _read(config)
+    return found
+
+
+def _read(config: pytest.Config) -> Settings:
+    mode, live = _mode(config), bool(config.getoption("looplet_live"))
+    threshold, thresholds = _thresholds(config)
+    return Settings(
+        mode=mode,
+        live=live,
+        match=cast(Match, _one_of(config, "match", get_args(Match)) or "strict"),
+        drift=parse_drift(
+            [*(config.getini("looplet_drift") or ()), *(config.getoption("looplet_drift") or ())]
+        ),
+        unused=cast(
+            Unused, _choice("looplet_unused", config.getini("looplet_unused") or "error", get_args(Unused))
+        ),
+        allow_hosts=tuple(config.getini("looplet_allow_hosts") or ()),
+        cassette_dir=_text(config, "cassette_dir") or "cassettes",
+        runs=_runs(config),
+        trials=_trials(config),
+        threshold=threshold,
+        thresholds=thresholds,
+        require_all=bool(config.getoption("looplet_require_all")),
+        reports=_reports(config),
+        model=_model(config, "model"),
+        judge=_model(config, "judge"),
+        base_url=config.getini("looplet_base_url") or None,
+    )
+
+
+def _text(config: pytest.Config, name: str) -> str | None:
+    """The option of that name, else the ini setting, else None."""
+    value = config.getoption(f"looplet_{name}") or config.getini(f"looplet_{name}")
+    return str(value) if value else None
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise pytest.UsageError(f"{name}: {value!r} is none of {', '.join(choices)}")
+    return value
+
+
+def _one_of(config: pytest.Config, name: str, choices: tuple[str, ...]) -> str | None:
+    value = _text(config, name)
+    return None if value is None else _choice(f"--looplet-{name}", value, choices)
+
+
+def _mode(config: pytest.Config) -> Mode:
+    """The option by name wins; in CI the ini setting does not count, so that nothing records by accident."""
+    named = config.getoption("looplet_mode")
+    record, live = config.getoption("looplet_record"), config.getoption("looplet_live")
+    if record and named not in (None, "rewrite"):
+        raise pytest.UsageError(
+            f"--looplet-record means --looplet-mode=rewrite; --looplet-mode={named} says otherwise"
+        )
+    if live and (record or named not in (None, "replay")):
+        raise pytest.UsageError(
+            "--looplet-live writes no cassette; leave out --looplet-record and --looplet-mode"
+        )
+    if record:
+        return "rewrite"
+    if named is None and os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        return "replay"
+    return cast(
+        Mode, _choice("--looplet-mode", named or config.getini("looplet_mode") or "replay", get_args(Mode))
+    )
+
+
+def parse_drift(rules: list[str]) -> dict[DriftClass, Policy]:
+    """`["prompt=warn"]` as a dict.
+
+    Raises:
+        pytest.UsageError: an unknown class or policy.
+    """
+    found: dict[DriftClass, Policy] = {}
+    for rule in rules:
+        name, _, policy = (part.strip() for part in rule.partition("="))
+        _choice("--looplet-drift", name, DRIFT_CLASSES)
+        _choice(f"--looplet-drift={name}", policy, get_args(Policy))
+        found[cast(DriftClass, name)] = cast(Policy, policy)
+    return found
+
+
+def _runs(config: pytest.Config) -> Path | None:
+    named, ini = config.getoption("looplet_runs"), config.getini("looplet_runs")
+    if named:
+        return Path(config.invocation_params.dir, named)
+    return Path(config.rootpath, ini) if ini else None
+
+
+def _trials(config: pytest.Config) -> int:
+    value = _text(config, "trials")
+    if value is None:
+        return 1
+    if not value.isdigit() or int(value) < 1:
+        raise pytest.UsageError(f"--looplet-trials: {value!r} is no whole number from 1")
+    return int(value)
+
+
+def _thresholds(config: pytest.Config) -> tuple[float | None, dict[str, float]]:
+    general: float | None = None
+    by_name: dict[str, float] = {}
+    for rule in [*(config.getini("looplet_threshold") or ()), *(config.getoption("looplet_threshold") or ())]:
+        name, equals, value = rule.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number <= 1:
+            raise pytest.UsageError(f"--looplet-threshold={rule}: {value!r} is no number from 0 to 1")
+        if equals:
+            by_name[name.strip()] = number
+        else:
+            general = number
+    return general, by_name
+
+
+def _reports(config: pytest.Config) -> tuple[Path, ...]:
+    paths = tuple(
+        Path(config.invocation_params.dir, name) for name in config.getoption("looplet_report") or ()
+    )
+    for path in paths:
+        if path.suffix not in REPORT_SUFFIXES:
+            raise pytest.UsageError(
+                f"--looplet-report={path.name}: write to a file that ends in {' or '.join(REPORT_SUFFIXES)}"
+            )
+    return paths
+
+
+def _model(config: pytest.Config, name: str) -> str | None:
+    value = _text(config, name)
+    if value is not None and not all(value.partition(":")):
+        raise pytest.UsageError(
+            f"--looplet-{name}={value}: name it as provider:model, for example openai:gpt-4o-mini"
+        )
+    return value
