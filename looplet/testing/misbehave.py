@@ -88,7 +88,7 @@ def cut(reply: object = "this reply will never be complete") -> Cut:
 
 
 def malformed(body: str = '{"id": "broken", "choices": [{"mess') -> Malformed:
-    """Status 200 with *body*, which is not JSON, under the content type of JSON."""
+    """Status 200 with *body*, which is not JSON, as the whole reply or as the only event of a stream."""
     return Malformed(body)
 
 

@@ -89,7 +89,8 @@ def by_task(tasks: Mapping[str, Sequence[object]]) -> Callable[[ProviderRequest]
 
     Args:
         tasks: For each task, a text that its first user message contains, and the model's turns. The
-            longest text that fits is taken; the turn is found from the thread, so nothing is remembered.
+            longest text that fits is taken. The turn is found from the thread, so nothing is remembered: a
+            failure among the turns is given again for as long as that turn is asked for.
     """
 
     def reply(request: ProviderRequest) -> object:
@@ -146,6 +147,12 @@ def _reply_from_json(said: object) -> object:
     )
 
 
+def _replies_from_json(script: object) -> list[object]:
+    if not isinstance(script, list):
+        raise TypeError(f"wanted a list of replies, got {json.dumps(script)[:80]}")
+    return [_reply_from_json(said) for said in script]
+
+
 def script_from_json(path: str | Path) -> Script:
     """Read a script file: a list of replies, or an object of lists for `by_task`.
 
@@ -155,13 +162,7 @@ def script_from_json(path: str | Path) -> Script:
     try:
         script = json.loads(Path(path).read_text(encoding="utf-8"))
         if isinstance(script, dict):
-            return by_task(
-                {task: [_reply_from_json(said) for said in turns] for task, turns in script.items()}
-            )
-        if isinstance(script, list):
-            return [_reply_from_json(said) for said in script]
+            return by_task({task: _replies_from_json(turns) for task, turns in script.items()})
+        return _replies_from_json(script)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"script {path}: {type(error).__name__}: {error}") from error
-    raise ConfigError(
-        f"script {path}: wanted a list of replies or an object of lists, got {type(script).__name__}"
-    )

@@ -119,7 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
             error = json.dumps(dialect.error(reply, key))
             self._send(reply.code, error, {**headers, **reply.headers}, cut_short=cut_short)
         elif isinstance(reply, Malformed):
-            self._send(200, reply.body, headers)
+            if request.stream:
+                self._stream([f"event: message_start\ndata: {reply.body}\n\n"], headers, cut_short)
+            else:
+                self._send(200, reply.body, headers, cut_short=cut_short)
         else:
             self._speak(reply, request, dialect, key, headers, cut_short)
 

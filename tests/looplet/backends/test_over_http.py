@@ -265,6 +265,14 @@ def test_a_cut_stream_is_a_network_error_after_what_was_heard(talker: Any) -> No
     assert "six" not in heard
 
 
+def test_a_stream_of_malformed_events_is_a_parse_error(talker: Any) -> None:
+    with LocalProvider([malformed()]) as provider:
+        with pytest.raises(ModelError) as caught:
+            talker.chat(talker.backend(provider), on_chunk=len)
+        assert len(provider.requests) == 1
+    assert caught.value.kind is ErrorKind.PARSE
+
+
 def test_LB_12_a_provider_that_never_answers_ends_within_the_limit(talker: Any) -> None:
     with LocalProvider(lambda request: never()) as provider:
         started = time.monotonic()

@@ -396,7 +396,8 @@ BAD_FILES = {
     "a number": "3",
     "an unknown reply": '[{"say": "x"}]',
     "a call without args of the right kind": '[{"calls": 3}]',
-    "turns that are no list": '{"task": 3}',
+    "turns that are a number": '{"task": 3}',
+    "turns that are a text": '{"task": "hello"}',
 }
 
 
