@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-from looplet.backends.anthropic_wire import AnthropicWire, as_client_takes_it
+from looplet.backends.anthropic_wire import AnthropicWire
 from looplet.backends.shell import AsyncBackend, Holder, SyncBackend
 from looplet.backends.wire import Question
 
@@ -21,7 +21,7 @@ class _Anthropic(Holder):
     def _open(self, question: Question) -> Any:
         # The SDK sends when the block is entered, so here its own retries stay in force.
         request = self._habits.apply(self.wire.request(question))
-        return as_client_takes_it(self.client.messages.stream)(**request)
+        return self.wire.adapted(self.client.messages.stream)(**request)
 
 
 class AnthropicBackend(_Anthropic, SyncBackend):

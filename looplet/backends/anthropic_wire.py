@@ -28,7 +28,18 @@ class AnthropicWire:
 
     def endpoint(self, client: Any) -> Any:
         """`client.messages.create`."""
-        return as_client_takes_it(client.messages.create)
+        return client.messages.create
+
+    def adapted(self, method: Any) -> Any:
+        """*method*, so that `temperature` reaches the provider also where the SDK has no such parameter."""
+        if _takes_temperature(getattr(method, "__func__", method)):
+            return method
+
+        def send(**request: Any) -> Any:
+            body = {"temperature": request.pop("temperature")} if "temperature" in request else None
+            return method(**request, extra_body=body)
+
+        return send
 
     def request(self, question: Question) -> Json:
         """Arguments for `create`."""
@@ -63,18 +74,6 @@ class AnthropicWire:
     def gatherer(self) -> AnthropicGatherer:
         """Puts the events of a stream together."""
         return AnthropicGatherer()
-
-
-def as_client_takes_it(method: Callable[..., Any]) -> Callable[..., Any]:
-    """*method*, so that `temperature` reaches the provider also where the SDK has no such parameter."""
-    if _takes_temperature(getattr(method, "__func__", method)):
-        return method
-
-    def send(**request: Any) -> Any:
-        body = {"temperature": request.pop("temperature")} if "temperature" in request else None
-        return method(**request, extra_body=body)
-
-    return send
 
 
 @lru_cache(maxsize=64)

@@ -226,7 +226,7 @@ def _pause_s(failure: ModelError, attempt: int) -> float:
 
 
 def chat(
-    wire: Wire, client: Any, question: Question, habits: Habits, limits: Limits, on_chunk: OnChunk | None
+    wire: Wire, endpoint: Any, question: Question, habits: Habits, limits: Limits, on_chunk: OnChunk | None
 ) -> Script:
     """Ask *question*; returns a `ChatReply` that says something.
 
@@ -238,7 +238,7 @@ def chat(
     if on_chunk is not None:
         request.update(wire.streaming)
     try:
-        raw = yield from exchange(wire.endpoint(client), request, habits, limits)
+        raw = yield from exchange(endpoint, request, habits, limits)
         if on_chunk is None:
             return judged(wire.reply(raw))
         problem = yield Drain(raw, _listener(gatherer, limits, on_chunk))
@@ -260,14 +260,14 @@ def _listener(gatherer: Gatherer, limits: Limits, on_chunk: OnChunk) -> Callable
     return hear
 
 
-def once(wire: Wire, client: Any, question: Question, habits: Habits, limits: Limits) -> Script:
+def once(wire: Wire, endpoint: Any, question: Question, habits: Habits, limits: Limits) -> Script:
     """Ask *question* for the text protocols; returns a `ChatReply`, perhaps an empty one.
 
     Raises:
         ModelError: The reply has no choices, or the model refused.
         Exception: What the client raised.
     """
-    raw = yield from exchange(wire.endpoint(client), wire.request(question), habits, limits)
+    raw = yield from exchange(endpoint, wire.request(question), habits, limits)
     reply: ChatReply = wire.reply(raw)
     if reply.stop_reason in ("refusal", "content_filter") and not reply.text:
         judged(reply)

@@ -19,7 +19,7 @@ class _OpenAI(Holder):
 
     def _open(self, question: Question) -> Any:
         request = {**self.wire.request(question), "stream": True}
-        return exchange(self.wire.endpoint(self._sender), request, self._habits, self._limits())
+        return exchange(self._endpoint(), request, self._habits, self._limits())
 
 
 class OpenAIBackend(_OpenAI, SyncBackend):

@@ -38,6 +38,10 @@ class OpenAIWire:
         """`client.chat.completions.create`."""
         return client.chat.completions.create
 
+    def adapted(self, method: Any) -> Any:
+        """*method* as it is."""
+        return method
+
     def request(self, question: Question) -> Json:
         """Arguments for `create`."""
         system = question.system_prompt

@@ -89,14 +89,21 @@ class Holder:
         marks = cache_breakpoints or ()
         return Question(content, self.model, longest, system_prompt, temperature, tools, marks)
 
+    def _endpoint(self) -> Any:
+        method = self.wire.endpoint(self.client)
+        # A test may have put a function of its own into the client it gave us; the copy does not have it.
+        if hasattr(method, "__self__"):
+            method = self.wire.endpoint(self._sender)
+        return self.wire.adapted(method)
+
     def _once(self, question: Question, timeout_s: float | None, token: CancelToken | None) -> Script:
-        return once(self.wire, self._sender, question, self._habits, self._limits(timeout_s, token))
+        return once(self.wire, self._endpoint(), question, self._habits, self._limits(timeout_s, token))
 
     def _chat(
         self, question: Question, timeout_s: float | None, token: CancelToken | None, on_chunk: OnChunk | None
     ) -> Script:
         limits = self._limits(timeout_s, token)
-        return chat(self.wire, self._sender, question, self._habits, limits, on_chunk)
+        return chat(self.wire, self._endpoint(), question, self._habits, limits, on_chunk)
 
     def _limits(self, timeout_s: float | None = None, token: CancelToken | None = None) -> Limits:
         return Limits(timeout_s, token, self._retries or 0)

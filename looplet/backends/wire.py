@@ -68,6 +68,10 @@ class Wire(Protocol):
         """The client's method that takes a request."""
         ...
 
+    def adapted(self, method: Any) -> Any:
+        """*method*, so that it takes the request as we write it."""
+        ...
+
     def request(self, question: Question) -> Json:
         """Arguments for the endpoint."""
         ...

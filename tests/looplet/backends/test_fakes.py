@@ -9,6 +9,8 @@ from types import SimpleNamespace as Fake
 from typing import Any
 from unittest.mock import MagicMock
 
+import anthropic
+import openai
 import pytest
 
 from looplet.backends import (
@@ -163,6 +165,14 @@ def test_mocks_that_say_yes_to_everything_are_called_as_they_are() -> None:
     client.messages.create.return_value.content = [MagicMock(text="mocked"), MagicMock(text="!")]
     assert AnthropicBackend(client).generate("hi") == "mocked!"
     assert client.messages.create.call_args.kwargs["temperature"] == 0.2
+
+
+def test_a_function_put_into_a_real_client_is_the_one_that_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = openai.OpenAI(api_key="k"), anthropic.Anthropic(api_key="k")
+    monkeypatch.setattr(ours.chat.completions, "create", lambda **request: completion("patched"))
+    monkeypatch.setattr(theirs.messages, "create", MagicMock(return_value=Fake(content=[Fake(text="too")])))
+    assert OpenAIBackend(ours).generate("hi") == "patched"
+    assert AnthropicBackend(theirs).generate("hi") == "too"
 
 
 class Boom(Exception):
