@@ -18,7 +18,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: $(VENV)/.demo
-	$(BIN)/python -m pytest examples/support_agent --looplet-report=$(REPORT)
+	$(BIN)/python -m pytest examples/support_agent --looplet-report=$(REPORT) -p no:asyncio -p no:benchmark
 	@echo "report: $(REPORT)"
 
 test: $(VENV)/.dev
