@@ -13,7 +13,7 @@ from enum import Enum
 from json import JSONEncoder
 from typing import Any, TypeAlias
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What strict JSON can hold."""
 
 MAX_DEPTH = 250
@@ -66,9 +66,9 @@ def plain(value: object, depth: int = MAX_DEPTH) -> bool:
     if kind is str:
         return _sound(value)  # type: ignore[arg-type]
     if kind is int:
-        return -_INT_BOUND < value < _INT_BOUND  # type: ignore[operator]
+        return bool(-_INT_BOUND < value < _INT_BOUND)  # type: ignore[operator]
     if kind is float:
-        return value - value == 0.0  # type: ignore[operator]
+        return bool(value - value == 0.0)  # type: ignore[operator]
     if kind is dict:
         if not depth:
             return False
@@ -77,12 +77,7 @@ def plain(value: object, depth: int = MAX_DEPTH) -> bool:
                 return False
         return True
     if kind is list:
-        if not depth:
-            return False
-        for item in value:  # type: ignore[attr-defined]
-            if not plain(item, depth - 1):
-                return False
-        return True
+        return depth > 0 and all(plain(item, depth - 1) for item in value)  # type: ignore[attr-defined]
     return value is None or kind is bool
 
 
@@ -109,7 +104,7 @@ def bounded(text: str, limit: int) -> str:
 
 
 def printable(text: str) -> str:
-    """*text* with control, direction-changing and unpaired surrogate characters written as `\\x1b`, `\\u202e`.
+    """*text* with control, direction-changing and unpaired surrogate characters as `\\x1b`, `\\u202e`.
 
     Newlines and tabs stay.
     """

@@ -20,11 +20,12 @@ LAYERS = (
     ("words", "types errors clock", "freely"),
     (
         "vocabulary",
-        "events hook_decision conversation session memory history parse schema values prompts validation"
-        " redact text",
+        "events hook_decision conversation session memory history parse schema values prompts"
+        " redact shrink text",
         "freely",
     ),
     ("outside", "tools backends", "never"),
+    ("checks", "validation", "never"),
     ("engine", "engine", "never"),
     ("pieces", "scaffolding", "never"),
     ("features", "*", "never"),

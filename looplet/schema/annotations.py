@@ -138,8 +138,8 @@ class Reader:
             return self._tuple(args)
         if origin in _LISTS:
             item = self.read(args[0]) if args else _ANY
-            schema = {"type": "array", "items": item.schema} if item.schema else {"type": "array"}
-            return Shape(schema, _each(item.convert, _LISTS[origin]))
+            of_item = {"items": item.schema} if item.schema else {}
+            return Shape({"type": "array", **of_item}, _each(item.convert, _LISTS[origin]))
         if origin in _DICTS:
             item = self.read(args[1]) if len(args) == 2 else _ANY
             schema = {"type": "object", "additionalProperties": item.schema or True}

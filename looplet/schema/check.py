@@ -49,6 +49,8 @@ def compile_schema(schema: Mapping[str, Any] | bool) -> Check:
             found = test(value)
         except RecursionError:
             return ["nested too deeply to be checked"]
+        if not found:
+            return []
         return [f"{path.lstrip('.')}: {text}" if path else text for path, text in found]
 
     return check

@@ -285,33 +285,60 @@ def _ref(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
 
 
 OBJECT_KEYWORDS = frozenset(
-    ["properties", "required", "additionalProperties", "patternProperties", "propertyNames", "dependentRequired"]
+    [
+        "properties",
+        "required",
+        "additionalProperties",
+        "patternProperties",
+        "propertyNames",
+        "dependentRequired",
+    ]
 )
 
 
 def objects(schema: Schema, compiler: Compiler, at: str) -> Test:
     """The test for all that a schema says about the members of an object."""
-    known = _named(schema.get("properties", {}), at, "properties", compiler)
+    given = schema.get("properties", {})
+    known = _named(given, at, "properties", compiler)
+    plain = {name: kinds for name, item in given.items() if (kinds := _plain_kinds(item))}
     required = _names(schema.get("required", ()), at, "required")
     needed = frozenset(required)
     unknown = _unknown_members(schema, compiler, at, list(known))
+
+    def member(name: str, item: object) -> Found:
+        one = known.get(name)
+        wrong = () if one is None else [(f".{name}{path}", text) for path, text in one(item)]
+        return wrong if unknown is None else [*wrong, *unknown(name, item, one is None)]
+
+    # A member of a plain type needs no call, unless something is said of members by their name.
+    quick = plain if unknown is None or _only_closed(schema) else {}
 
     def test(value: object) -> Found:
         if not isinstance(value, dict):
             return OK
         found: list[tuple[str, str]] = []
         for name, item in value.items():
-            one = known.get(name)
-            if one is not None and (wrong := one(item)):
-                found.extend((f".{name}{path}", text) for path, text in wrong)
-            if unknown is not None:
-                found.extend(unknown(name, item, one is None))
+            if name not in quick or type(item) not in quick[name]:
+                found += member(name, item)
         if not needed <= value.keys():
-            found.extend((f".{name}", "missing") for name in required if name not in value)
+            found += [(f".{name}", "missing") for name in required if name not in value]
         return found or OK
 
     more = _dependent(schema, at)
     return test if more is None else lambda value: [*test(value), *more(value)]
+
+
+def _plain_kinds(schema: object) -> frozenset[type]:
+    """The Python types that fit a schema which asks for a type and nothing else."""
+    if not isinstance(schema, Mapping) or schema.get("type") not in _SCALAR_TYPES:
+        return frozenset()
+    if not _SAYS_MORE.isdisjoint(schema):
+        return frozenset()
+    return frozenset(TYPES[schema["type"]])
+
+
+def _only_closed(schema: Schema) -> bool:
+    return "patternProperties" not in schema and "propertyNames" not in schema
 
 
 def _unknown_members(
@@ -394,3 +421,6 @@ KEYWORDS: dict[str, Build] = {
     "if": _if,
 }
 """Keyword to builder, in the order in which their tests run: the type comes first."""
+
+_SCALAR_TYPES = ("string", "integer", "number", "boolean", "null")
+_SAYS_MORE = (KEYWORDS.keys() - {"type"}) | OBJECT_KEYWORDS

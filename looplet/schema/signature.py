@@ -1,4 +1,4 @@
-"""From a function's signature and docstring to a description, a JSON Schema, and arguments of the right type."""
+"""From a function to its description, the JSON Schema of its parameters, and arguments of the right type."""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ CUT_KEY = "__cut__"
 """Member of a dict that was cut; says how many members were left out."""
 
 
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_SMALL = 50_000
+
+
 def size_within(value: object, limit: int) -> int:
     """What *value* takes in characters, roughly; counting stops once it is more than *limit*.
 
@@ -50,9 +54,24 @@ def cut(value: Any, limit: int = RESULT_CHARS) -> Any:
     Text is cut in the middle, lists at the end with a last item that says so, dicts with the member
     `__cut__`.
     """
-    if value is None or size_within(value, limit) <= limit:
+    if _is_small(value) and limit >= _SMALL:
         return value
-    return _Cutter(limit).visit(value, 0)
+    return value if size_within(value, limit) <= limit else _Cutter(limit).visit(value, 0)
+
+
+def _is_small(value: object) -> bool:
+    """Whether *value* is a scalar, a short text or a short flat dict: most results are, and cost no walk."""
+    kind = type(value)
+    if kind in _NUMBERS or (kind is str and len(value) < 1000):  # type: ignore[arg-type]
+        return True
+    if kind is not dict or len(value) > 20:  # type: ignore[arg-type]
+        return False
+    for key, item in value.items():  # type: ignore[attr-defined]
+        if type(item) not in _NUMBERS and not (type(item) is str and len(item) < 1000):
+            return False
+        if type(key) is not str or len(key) > 1000:
+            return False
+    return True
 
 
 class _Cutter:

@@ -88,7 +88,7 @@ def tool(
             raise ConfigError(f"@tool makes a function a tool, not {plain!r}")
         signature = read_signature(plain)
         return FunctionTool(
-            name=name or getattr(plain, "__name__", type(plain).__name__),
+            name=name or str(getattr(plain, "__name__", type(plain).__name__)),
             description=signature.description if description is None else description,
             parameters=signature.schema,
             execute=signature.execute,

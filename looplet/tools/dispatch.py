@@ -5,7 +5,7 @@ Nothing here waits or starts a thread, so both loops use it as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,6 +39,8 @@ class Owner(Protocol):
 
     def _store_result(self, call: ToolCall, data: Any) -> str | None: ...
 
+    def _refuse(self, call: ToolCall) -> ToolResult | None: ...
+
 
 @dataclass(slots=True)
 class Ready:
@@ -61,6 +63,9 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
         return refused(call, ErrorKind.CANCELLED, "Tool execution cancelled before dispatch")
     if not isinstance(call.args, dict):
         return refused(call, ErrorKind.VALIDATION, f"{spec.name}: the arguments are no JSON object")
+    refusal = owner._refuse(call)
+    if refusal is not None:
+        return refusal
     door = spec.door()
     kwargs = _own_args(call.args)
     if door.takes.ctx:
@@ -73,13 +78,16 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
     return Ready(spec, call, kwargs, ctx, perf())
 
 
-def _own_args(args: Mapping[str, Any]) -> dict[str, Any]:
+def _own_args(args: dict[str, Any]) -> dict[str, Any]:
     # The tool gets a copy, so that what it does to its arguments is not done to the record of the call.
-    return {
-        name: value if type(value) in _SCALARS else plain_copy(value)
-        for name, value in args.items()
-        if name[:2] != "__"
-    }
+    if _SCALARS.issuperset(map(type, args.values())):
+        own = args.copy()
+    else:
+        own = {name: plain_copy(value) for name, value in args.items()}
+    for name in args:
+        if name[:2] == "__":
+            del own[name]
+    return own
 
 
 def _invalid(
@@ -105,13 +113,8 @@ def run_body(ready: Ready) -> Outcome:
     `Exception`, `SystemExit` and `GeneratorExit` are the tool's failure; any other `BaseException`
     (`KeyboardInterrupt`, a failing test) is raised.
     """
-    return contained(lambda: ready.spec.execute(**ready.kwargs))
-
-
-def contained(body: Callable[[], Any]) -> Outcome:
-    """The value of *body*, with a generator's items collected, or the exception that is its failure."""
     try:
-        data = body()
+        data = ready.spec.execute(**ready.kwargs)
         if type(data) not in _DATA and isinstance(data, _LAZY):
             data = _collected(data)
         return data, None
@@ -161,8 +164,7 @@ def finish(owner: Owner, ready: Ready, outcome: Outcome) -> ToolResult:
         return ToolResult(
             call.tool, summary, None, detail.message, detail, duration_ms=duration_ms, call_id=call.call_id
         )
-    if type(data) not in _SCALARS or type(data) is str:
-        data = cut(data)
+    data = cut(data)
     key = owner._store_result(call, data)
     return ToolResult(call.tool, summary, data, duration_ms=duration_ms, result_key=key, call_id=call.call_id)
 

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class BaseToolRegistry:
-    """Tools by name. Subclasses may override `_summarize_args` and `_store_result`."""
+    """Tools by name. Subclasses may override `_summarize_args`, `_store_result` and `_refuse`."""
 
     def __init__(self) -> None:
         self._tools: dict[str, ToolSpec] = {}
@@ -38,9 +38,7 @@ class BaseToolRegistry:
                 parameters are no schema.
         """
         if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
-            raise ConfigError(
-                f"tool name {spec.name!r}: use 1 to 64 letters, digits, '_', '.' and '-', as providers ask for"
-            )
+            raise ConfigError(f"tool name {spec.name!r}: use 1 to 64 letters, digits, '_', '.' and '-'")
         if not callable(spec.execute):
             raise ConfigError(f"tool {spec.name!r}: execute must be callable, not {spec.execute!r}")
         try:
@@ -50,7 +48,8 @@ class BaseToolRegistry:
         taken = next((name for name in self._tools if name.lower() == spec.name.lower()), None)
         if taken is not None and not replace:
             raise ConfigError(
-                f"tool {spec.name!r}: a tool named {taken!r} exists; rename it or call register(..., replace=True)"
+                f"tool {spec.name!r}: a tool named {taken!r} exists; "
+                "rename it or call register(..., replace=True)"
             )
         if taken is not None and taken != spec.name:
             del self._tools[taken]
@@ -102,6 +101,10 @@ class BaseToolRegistry:
 
     def _store_result(self, call: ToolCall, data: Any) -> str | None:
         """Keep the whole result somewhere and give its key, which becomes `result_key`."""
+        return None
+
+    def _refuse(self, call: ToolCall) -> ToolResult | None:
+        """The error result of a call that must not run, or None; asked before the arguments are checked."""
         return None
 
     def dispatch(self, call: ToolCall, *, ctx: ToolContext | None = None) -> ToolResult:
@@ -173,7 +176,10 @@ class BaseToolRegistry:
     def _groups(self, calls: Sequence[ToolCall]) -> Iterator[list[ToolCall]]:
         """Calls that may run at once, as lists; every other call in a list of its own."""
         for together, group in groupby(calls, self._is_concurrent_safe):
-            yield from [list(group)] if together else ([call] for call in group)
+            if together:
+                yield list(group)
+            else:
+                yield from ([call] for call in group)
 
     def _is_concurrent_safe(self, call: ToolCall) -> bool:
         spec = self._tools.get(call.tool)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from looplet.tools.dispatch import Collected, Outcome, Ready, contained, is_awaited, run_body
+from looplet.tools.dispatch import Collected, Outcome, Ready, is_awaited, run_body
 from looplet.tools.workers import start
 
 THREADS = 10
@@ -32,14 +32,24 @@ def run_with_limit(ready: Ready) -> Outcome | None:
 
 def settled(outcome: Outcome) -> Outcome:
     """*outcome* with what had to be awaited awaited, for a caller that is not async itself."""
-    data, _ = outcome
-    if not is_awaited(data):
+    if not is_awaited(outcome[0]):
         return outcome
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return contained(lambda: asyncio.run(_value_of(data)))
-    return start(lambda: contained(lambda: asyncio.run(_value_of(data)))).result()
+        return asyncio.run(awaited(outcome))
+    return start(lambda: asyncio.run(awaited(outcome))).result()
+
+
+async def awaited(outcome: Outcome) -> Outcome:
+    """*outcome* with what has to be awaited awaited."""
+    data, _ = outcome
+    if not is_awaited(data):
+        return outcome
+    try:
+        return await _value_of(data), None
+    except (Exception, SystemExit, GeneratorExit) as error:
+        return None, error
 
 
 async def _value_of(data: Any) -> Any:
@@ -60,27 +70,12 @@ async def run_async(ready: Ready) -> Outcome | None:
     A sync body runs on a thread of its own, an async one as a task.
     """
     if ready.spec.is_async:
-        return await _within(_awaited(run_body(ready)), ready.spec.timeout_s)
+        return await _within(awaited(run_body(ready)), ready.spec.timeout_s)
     return await _within(_on_thread(ready), ready.spec.timeout_s)
 
 
 async def _on_thread(ready: Ready) -> Outcome:
-    return await _awaited(await asyncio.wrap_future(start(lambda: run_body(ready))))
-
-
-async def _awaited(outcome: Outcome) -> Outcome:
-    data, _ = outcome
-    if not is_awaited(data):
-        return outcome
-    try:
-        return contained_value(await _value_of(data))
-    except (Exception, SystemExit, GeneratorExit) as error:
-        return None, error
-
-
-def contained_value(data: Any) -> Outcome:
-    """*data* as an outcome, with a generator's items collected."""
-    return contained(lambda: data)
+    return await awaited(await asyncio.wrap_future(start(lambda: run_body(ready))))
 
 
 async def _within(body: Awaitable[Outcome], timeout_s: float | None) -> Outcome | None:
