@@ -230,6 +230,13 @@ def test_LB_04_a_reply_that_says_nothing_is_a_typed_error(
         assert len(provider.requests) == 1
 
 
+def test_LB_04_generate_names_a_content_filter(talker: Any) -> None:
+    with LocalProvider([content_filter()]) as provider:
+        with pytest.raises(ModelError, match="content filter|refused"):
+            talker.do(talker.backend(provider).generate("hi"))
+        assert len(provider.requests) == 1
+
+
 def test_generate_gives_empty_text_where_the_reply_has_none(talker: Any) -> None:
     with LocalProvider([ChatReply([], stop_reason="end_turn")]) as provider:
         assert talker.do(talker.backend(provider).generate("hi")) == ""

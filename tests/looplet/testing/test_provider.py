@@ -17,7 +17,7 @@ import openai
 import pytest
 
 from looplet.errors import ConfigError, ScriptExhausted
-from looplet.testing import call, calls, chunks, rate_limit
+from looplet.testing import call, calls, chunks, overflow, rate_limit
 from looplet.testing.provider import (
     LocalProvider,
     by_task,
@@ -174,6 +174,7 @@ ERRORS = {
     "refuses tools": (refuses_tools(), 400),
     "too long": (too_long(), 400),
     "a scripted failure": (rate_limit(2.5), 429),
+    "a scripted overflow": (overflow(), 400),
 }
 
 
