@@ -232,7 +232,7 @@ def test_LB_04_a_reply_that_says_nothing_is_a_typed_error(
 
 def test_LB_04_generate_names_a_content_filter(talker: Any) -> None:
     with LocalProvider([content_filter()]) as provider:
-        with pytest.raises(ModelError, match="content filter|refused"):
+        with pytest.raises(ModelError, match=r"content filter|refused"):
             talker.do(talker.backend(provider).generate("hi"))
         assert len(provider.requests) == 1
 
