@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_looplet.frames import show_own_frames
 from pytest_looplet.keys import lend
 from pytest_looplet.settings import settings_of
 
@@ -82,8 +83,10 @@ class Recorder:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the facts once, to the report that decides."""
+        """Attach the facts to the report that decides; of our exceptions, show the user's own frames."""
         report = yield
+        if report.failed:
+            show_own_frames(item, call, report)
         if call.when == "call":
             error = call.excinfo
             item.stash[ended_key] = error is None or error.errisinstance(

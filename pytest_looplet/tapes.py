@@ -104,4 +104,5 @@ def safe_name(names: list[str]) -> str:
 
 def rerecord_command(node: pytest.Item) -> str:
     """The command that records the cassette of *node* again."""
-    return f"pytest --looplet-record {shlex.quote(node.nodeid.split('@')[0])}"
+    asked_by: str = getattr(node, "asked_by", node.nodeid)
+    return f"pytest --looplet-record {shlex.quote(asked_by.split('@')[0])}"

@@ -33,10 +33,12 @@ class AgentRun(pytest.Function):
 
     Attributes:
         cell: The case and the trial.
+        asked_by: Node id of an eval that needs this run: what a person can hand to pytest.
         trajectory: What the agent did; None until it has run.
     """
 
     cell: Cell
+    asked_by: str
     trajectory: Trajectory | None = None
 
     @classmethod
@@ -44,6 +46,7 @@ class AgentRun(pytest.Function):
         """The run of *cell* for the evals of *module*."""
         item: AgentRun = cls.from_parent(module, name=f"agent[{cell.id}]", callobj=_signature)
         item.cell = cell
+        item.asked_by = f"{module.nodeid}::{module.first_eval.get(cell.id, 'eval')}[{cell.id}]"
         return item
 
     def runtest(self) -> None:
@@ -74,7 +77,8 @@ class AgentRun(pytest.Function):
             if not isinstance(found, dict):
                 raise CollectorFailed(f"{name} returned {type(found).__name__}; a collector returns a dict")
             self.trajectory = replace(
-                self.trajectory, artifacts={**self.trajectory.artifacts, **cast("dict[str, Any]", normal(found))}
+                self.trajectory,
+                artifacts={**self.trajectory.artifacts, **cast("dict[str, Any]", normal(found))},
             )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]

@@ -23,9 +23,17 @@ HOW_TO_GIVE_RUNS = """{path}: there is nothing to judge. Give one of
 
 
 class EvalModule(pytest.Module):
-    """A file of evals: its functions `eval_*`, once for each cell, as plain pytest items."""
+    """A file of evals: its functions `eval_*`, once for each cell, as plain pytest items.
+
+    Attributes:
+        first_eval: For each cell's id, the first eval of the file that looks at it.
+    """
 
     _cases: list[Case] | None = None
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.first_eval: dict[str, str] = {}
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         """The items; the fixtures `ctx` and `llm` exist in this file only."""
@@ -48,11 +56,14 @@ class EvalModule(pytest.Module):
         if "ctx" not in metafunc.fixturenames:
             raise self.CollectError(f"{where}: an eval takes the run as its argument ctx")
         tags = tag_marks(self.config, marks_of(function), where)
+        cells = self.cells(demands_of(function))
+        for cell in cells:
+            self.first_eval.setdefault(cell.id, metafunc.definition.name)
         params = [
             pytest.param(
                 cell, id=cell.id, marks=[*tags, *tag_marks(self.config, cell.case.tags, cell.case.source)]
             )
-            for cell in self.cells(demands_of(function))
+            for cell in cells
         ]
         metafunc.parametrize("ctx", params, indirect=True)
 

@@ -35,10 +35,17 @@ class Results:
     def __init__(self, share: Path | None) -> None:
         self._share = share
         self._known: dict[str, Outcome] = {}
+        self._told: set[int] = set()
 
     def get(self, file: pytest.Collector, cell: Cell) -> Outcome | None:
         """The outcome of *cell* for the evals of *file*, or None before it has run here."""
         return self._known.get(_key(file, cell))
+
+    def was_told(self, outcome: Outcome) -> bool:
+        """Whether *outcome* was asked about before: its whole report need not be shown twice."""
+        before = id(outcome) in self._told
+        self._told.add(id(outcome))
+        return before
 
     def ensure(self, file: pytest.Collector, cell: Cell, run: Callable[[], Outcome]) -> None:
         """See to it that *cell* has run once, in this process or in another of the session."""
@@ -101,7 +108,9 @@ def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
     if outcome.status == "skipped":
         pytest.skip(outcome.text)
     if outcome.status == "failed":
-        raise AgentFailed(f"the agent's run for case {cell.id} failed ({outcome.blame}):\n{outcome.text}")
+        known = results_of(config)
+        text = outcome.reason if known.was_told(outcome) else f"\n{outcome.text}"
+        raise AgentFailed(f"the agent's run for case {cell.id} failed ({outcome.blame}): {text}")
     return outcome.context(cell.case)
 
 

@@ -12,7 +12,7 @@ from looplet.text import escape_terminal, shorten
 from pytest_looplet.report.conclude import report_key
 from pytest_looplet.report.model import EvalRow, SessionReport
 
-WIDTH = 80
+LABELS_WIDTH = 24
 MARKS = {"passed": "✓", "noted": "·", "failed": "✗", "error": "!", "skipped": "s"}
 
 
@@ -35,45 +35,48 @@ def score_table(report: SessionReport) -> list[str]:
         _line(f"{module}::{name}" if several else name, rows)
         for (module, name), rows in report.by_eval().items()
     ]
-    headers = ["eval", "runs", "result", "mean", "worst"]
+    headers = ["eval", "runs", "result", "mean", "worst score, or labels"]
     table = tabulate(
         lines,
         headers,
         tablefmt="simple",
         disable_numparse=True,
-        colalign=("left", "right", "left", "right", "right"),
+        colalign=("left", "right", "left", "right", "left"),
     )
     return table.splitlines()
 
 
 def _line(name: str, rows: Sequence[EvalRow]) -> list[str]:
     scores = [row.score for row in rows if row.score is not None]
-    worst = min(
-        (row for row in rows if row.score is not None), key=lambda row: row.score or 0.0, default=None
-    )
-    shown_worst = ""
-    if worst is not None and worst.score is not None and worst.score < 1:
-        shown_worst = f"{worst.score:.2f} {shorten(escape_terminal(worst.case), 16)}"
     return [
-        shorten(escape_terminal(name), 34),
+        shorten(escape_terminal(name), 32),
         str(len(rows)),
         _result(rows),
         f"{sum(scores) / len(scores):.2f}" if scores else "",
-        shown_worst,
+        _worst(rows) if scores else _labels(rows),
     ]
 
 
 def _result(rows: Sequence[EvalRow]) -> str:
-    """`5 ✓ 1 ✗`, blame beside what is not the agent's; labels where nothing was at stake."""
-    labels = Counter(row.label for row in rows if row.standing == "noted" and row.score is None and row.label)
-    if labels:
-        return shorten(
-            escape_terminal(", ".join(f"{label} {count}" for label, count in sorted(labels.items()))), 22
-        )
+    """`5 ✓ 1 ✗`, with who is at fault where it is not the agent."""
     parts = []
     for standing, mark in MARKS.items():
         some = [row for row in rows if row.standing == standing]
         if some:
-            others = sorted({row.blame for row in some if row.blame not in (None, "agent")} - {None})
-            parts.append(f"{len(some)} {mark}" + (f" ({', '.join(map(str, others))})" if others else ""))
+            others = sorted({row.blame for row in some if row.blame and row.blame != "agent"})
+            parts.append(f"{len(some)} {mark}" + (f" ({', '.join(others)})" if others else ""))
     return " ".join(parts)
+
+
+def _worst(rows: Sequence[EvalRow]) -> str:
+    """The lowest score and its case; nothing where all are 1."""
+    scored = [(row.score, row.case) for row in rows if row.score is not None]
+    score, case = min(scored, key=lambda pair: pair[0])
+    return f"{score:.2f} {shorten(escape_terminal(case), 18)}" if score < 1 else ""
+
+
+def _labels(rows: Sequence[EvalRow]) -> str:
+    """How often each label was given, the most frequent first."""
+    counted = Counter(row.label for row in rows if row.label).most_common()
+    text = escape_terminal(", ".join(f"{label} {count}" for label, count in counted))
+    return text if len(text) <= LABELS_WIDTH else f"{text[: LABELS_WIDTH - 1]}…"

@@ -1,0 +1,48 @@
+"""Tracebacks of our own exceptions, without the frames of libraries between the test and the reason."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from _pytest._code.code import Traceback, TracebackEntry
+
+OURS = ("looplet", "pytest_looplet")
+HOUSE = Path(__file__).parent.parent
+HIDDEN = tuple(
+    f"{folder}{os.sep}"
+    for folder in {
+        str(HOUSE / "looplet"),
+        str(HOUSE / "pytest_looplet"),
+        sysconfig.get_path("purelib"),
+        sysconfig.get_path("platlib"),
+        sysconfig.get_path("stdlib"),
+    }
+)
+
+
+def show_own_frames(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Show what belongs to the test and the agent of a traceback that ends in an exception of ours."""
+    excinfo, style = call.excinfo, item.config.getoption("tbstyle", "auto")
+    if excinfo is None or style not in ("auto", "long", "short") or item.config.getoption("fulltrace", False):
+        return
+    ours = type(excinfo.value).__module__.startswith(OURS)
+    if ours and any(_is_own(entry) for entry in excinfo.traceback):
+        report.longrepr = excinfo.getrepr(
+            style="short" if style == "short" else "long",
+            showlocals=item.config.getoption("showlocals", False),
+            tbfilter=_own,
+        )
+
+
+def _is_own(entry: TracebackEntry) -> bool:
+    return not str(entry.path).startswith(HIDDEN)
+
+
+def _own(excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
+    return excinfo.traceback.filter(_is_own)
