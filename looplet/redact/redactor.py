@@ -1,0 +1,144 @@
+"""The redactor: text in, text without secrets out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from looplet.redact.known import known_secrets, spellings
+from looplet.redact.names import is_secret_field
+from looplet.redact.shapes import SHAPES, Shape
+
+T = TypeVar("T")
+
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])")
+_PLACEHOLDER = re.compile(r"\[(?:redacted|env):[^\]]*\]?")
+_SHORTEST_BASE64 = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A secret in a text: where it is (`text[start:end]`), and what to put there."""
+
+    start: int
+    end: int
+    placeholder: str
+
+
+class Redactor:
+    """Takes secrets out of text and of plain data. Stateless: usable from any thread.
+
+    Args:
+        secrets: Values to take out wherever they stand, and the names to put in their place.
+        extra: Further functions of a text, called last.
+    """
+
+    def __init__(
+        self, secrets: Mapping[str, str] | None = None, extra: Sequence[Callable[[str], str]] = ()
+    ) -> None:
+        self._known = [
+            (form, f"[env:{name}]") for value, name in (secrets or {}).items() for form in spellings(value)
+        ]
+        self._known.sort(key=lambda pair: len(pair[0]), reverse=True)
+        self._extra = tuple(extra)
+
+    @classmethod
+    def of_environment(
+        cls, environ: Mapping[str, str] | None = None, extra: Sequence[Callable[[str], str]] = ()
+    ) -> Redactor:
+        """A redactor that knows the secrets in *environ* (default: the process environment, as it is now)."""
+        return cls(known_secrets(os.environ if environ is None else environ), extra)
+
+    def text(self, text: str) -> str:
+        """*text* with a placeholder in the place of each secret."""
+        found = self.find(text)
+        if found:
+            parts, at = [], 0
+            for secret in found:
+                parts += [text[at : secret.start], secret.placeholder]
+                at = secret.end
+            text = "".join([*parts, text[at:]])
+        for function in self._extra:
+            text = function(text)
+        return text
+
+    def find(self, text: str) -> list[Found]:
+        """Where the secrets in *text* are, first to last, none overlapping; without those of `extra`."""
+        found = [
+            Found(at.start(), at.end(), placeholder)
+            for secret, placeholder in self._known
+            if secret in text
+            for at in re.finditer(re.escape(secret), text)
+        ]
+        lower = text.lower()
+        for shape in SHAPES:
+            if any(hint in lower for hint in shape.hints):
+                found += _of_shape(shape, text)
+        if len(text) >= _SHORTEST_BASE64:
+            found += self._in_base64(text)
+        return _apart(found) if found else found
+
+    def value(self, value: T) -> T:
+        """Plain data with the secrets taken out of its text; what has none is given back as it is.
+
+        Members whose name says so (`password`) lose their text, whatever it looks like.
+        """
+        return self._value(value)  # type: ignore[no-any-return]
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            made = {self._key(name): self._member(name, item) for name, item in value.items()}
+            same = all(a is b for a, b in zip(made.values(), value.values(), strict=False))
+            return value if same and made.keys() == value.keys() else made
+        if isinstance(value, (list, tuple)):
+            items = [self._value(item) for item in value]
+            return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
+        return value
+
+    def _key(self, name: Any) -> Any:
+        return self.text(name) if isinstance(name, str) and len(name) > 16 else name
+
+    def _member(self, name: Any, item: Any) -> Any:
+        if isinstance(item, str) and isinstance(name, str) and is_secret_field(name, item):
+            cleaned = self.text(item)
+            # A value that has a name of its own keeps it: it is looked up again when it is missing.
+            return cleaned if _PLACEHOLDER.fullmatch(cleaned) else "[redacted:field]"
+        return self._value(item)
+
+    def _in_base64(self, text: str) -> Iterator[Found]:
+        for run in _BASE64.finditer(text):
+            padded = run[0].rstrip("=").replace("-", "+").replace("_", "/")
+            try:
+                plain = base64.b64decode(padded + "=" * (-len(padded) % 4)).decode("utf-8")
+            except (binascii.Error, ValueError):
+                continue
+            if self.find(plain):
+                yield Found(run.start(), run.end(), "[redacted:base64]")
+
+
+def _of_shape(shape: Shape, text: str) -> Iterator[Found]:
+    group = "secret" if "secret" in shape.pattern.groupindex else 0
+    for found in shape.pattern.finditer(text):
+        secret = found[group]
+        name = found["name"] if "name" in shape.pattern.groupindex else ""
+        if "[redacted:" in secret or "[env:" in secret or (name and not is_secret_field(name, secret)):
+            continue
+        yield Found(found.start(group), found.end(group), f"[redacted:{shape.kind}]")
+
+
+def _apart(found: list[Found]) -> list[Found]:
+    """The same stretches of text without overlaps; where two meet, the one that starts first names both."""
+    apart: list[Found] = []
+    for secret in sorted(found, key=lambda f: (f.start, -f.end)):
+        if apart and secret.start < apart[-1].end:
+            before = apart.pop()
+            secret = Found(before.start, max(before.end, secret.end), before.placeholder)
+        apart.append(secret)
+    return apart

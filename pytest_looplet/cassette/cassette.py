@@ -1,0 +1,279 @@
+"""Opening a cassette: what it does to calls while it is open, and what becomes of the file at the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, TypeAlias, get_args
+
+from looplet.errors import ConfigError
+from pytest_looplet.cassette import deck, files
+from pytest_looplet.cassette.drift import Drift, unplayed_text
+from pytest_looplet.cassette.errors import CassetteError, ReplayStopped, UnplayedInteractions
+from pytest_looplet.cassette.format import Recording, dump, load
+from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.matching import PATTERNS, DriftClass, Normalizer
+from pytest_looplet.cassette.network import guard
+from pytest_looplet.cassette.secrets import scrubs
+from pytest_looplet.cassette.tape import Match, Mode, Rules, Tape
+from pytest_looplet.cassette.vcr_bridge import interception
+
+Policy: TypeAlias = Literal["fail", "warn"]
+Unused: TypeAlias = Literal["error", "ignore"]
+
+_recording_now: set[str] = set()
+_lock = threading.Lock()
+
+
+class Cassette:
+    """One open (or closed) cassette.
+
+    A context manager, plain or `async with`. Inside it, model calls of this context are played or recorded;
+    at its end a recording is written. What ended a replay is raised again at the end if the code under test
+    swallowed it.
+
+    Attributes:
+        path: The file.
+        mode: What it was opened for.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], mode: Mode, rules: Rules, tape: Tape, unused: Unused
+    ) -> None:
+        self.path = Path(path)
+        self.mode = mode
+        self._rules = rules
+        self._tape = tape
+        self._unused = unused
+        self._token: Token[Any] | None = None
+        self._records_here = tape.records
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """The calls on the cassette: those read from the file, then those recorded since."""
+        return self._tape.recording.interactions + self._tape.recorded
+
+    @property
+    def calls(self) -> int:
+        """Requests made so far."""
+        return self._tape.calls
+
+    @property
+    def played(self) -> list[Interaction]:
+        """Recorded calls that answered a request."""
+        return self._tape.played
+
+    @property
+    def recorded(self) -> list[Interaction]:
+        """Calls that went to the provider: what this run paid for."""
+        return list(self._tape.recorded)
+
+    @property
+    def unplayed(self) -> list[Interaction]:
+        """Recorded calls that were not made."""
+        return self._tape.unplayed
+
+    @property
+    def unplayed_report(self) -> str:
+        """The recorded calls that were not made, for people; empty if there are none."""
+        left, total = self.unplayed, len(self._tape.recording.interactions)
+        return unplayed_text(str(self.path), left, total, self._rules.rerecord) if left else ""
+
+    @property
+    def drifts(self) -> list[Drift]:
+        """Differences that did not stop the replay: `sequence` matching, or a policy of `warn`."""
+        return list(self._tape.drifts)
+
+    @property
+    def stopped(self) -> ReplayStopped | None:
+        """What ended the replay, or None."""
+        return self._tape.stopped
+
+    def open(self) -> Cassette:
+        """Start to play or record; `with` does it.
+
+        Raises:
+            CassetteError: it is being recorded already, or model calls would not be seen.
+        """
+        if self._token is not None:
+            raise CassetteError(f"cassette {self.path} is open already")
+        self._claim()
+        try:
+            interception.acquire()
+        except BaseException:
+            self._unclaim()
+            raise
+        if self._tape.only_plays:
+            guard.acquire()
+        self._token = deck.put_in(self._tape)
+        return self
+
+    def close(self, *, complete: bool = True) -> None:
+        """Stop to play or record, and write what was recorded; `with` does it.
+
+        Args:
+            complete: The code inside ran to its end. If not, a recording goes to a file beside the cassette,
+                with `.partial` behind its name, and the cassette is left alone.
+        Raises:
+            CassetteNotWritten: the disk refused it.
+        """
+        if self._token is None:
+            return
+        token, self._token = self._token, None
+        try:
+            self._tape.close_slots()
+        finally:
+            deck.take_out(self._tape, token)
+            if self._tape.only_plays:
+                guard.release()
+            interception.release()
+            try:
+                self._save(complete)
+            finally:
+                self._unclaim()
+
+    def _save(self, complete: bool) -> None:
+        tape = self._tape
+        if not tape.records or not (tape.recorded or self.mode != "tail" or (complete and tape.unplayed)):
+            return
+        recording = Recording(tape.interactions, tape.free_order)
+        if not complete:
+            if tape.recorded:
+                files.write(self.partial_path, dump(recording))
+        elif recording.interactions:
+            files.write(self.path, dump(recording))
+        else:
+            files.remove(self.path)
+
+    @property
+    def partial_path(self) -> Path:
+        """Where a recording goes that was cut short."""
+        return self.path.with_name(f"{self.path.name}.partial")
+
+    def _claim(self) -> None:
+        if not self._records_here:
+            return
+        key = os.path.realpath(self.path)
+        with _lock:
+            if key in _recording_now:
+                raise CassetteError(
+                    f"cassette {self.path} is being recorded already; a cassette that several tests share "
+                    "can be replayed, not recorded"
+                )
+            _recording_now.add(key)
+
+    def _unclaim(self) -> None:
+        with _lock:
+            _recording_now.discard(os.path.realpath(self.path))
+
+    def __enter__(self) -> Cassette:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(complete=error is None or isinstance(error, AssertionError))
+        if error is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raise what the code under test hid, or calls that were left over if that was asked for.
+
+        Raises:
+            ReplayStopped: the replay was ended, and the code went on.
+            UnplayedInteractions: `unused="error"`, and recorded calls were not made.
+        """
+        if self._tape.stopped is not None:
+            raise self._tape.stopped
+        if self._unused == "error" and not self._tape.records and self.unplayed:
+            raise UnplayedInteractions(self.unplayed_report)
+
+    async def __aenter__(self) -> Cassette:
+        return self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+def open_cassette(
+    path: str | os.PathLike[str],
+    *,
+    mode: Mode = "replay",
+    match: Match = "strict",
+    drift_policy: Mapping[DriftClass, Policy] | None = None,
+    normalizers: Sequence[Normalizer] = (),
+    redactors: Sequence[Callable[[str], str]] = (),
+    allow_hosts: Sequence[str] = (),
+    rerecord_command: str = "",
+    unused: Unused = "ignore",
+) -> Cassette:
+    """The cassette at *path*, to be used in a `with` statement.
+
+    Args:
+        path: The file; need not exist. In `replay` it is missed when a call is made, not before.
+        mode: `replay`, `rewrite`, `missing` or `tail`.
+        match: `strict` or `sequence`.
+        drift_policy: Which classes of drift only warn.
+        normalizers: What shall not count when requests are compared.
+        redactors: Take further secrets out of any text, before it is compared or kept.
+        allow_hosts: `host` or `host:port` that a replay may connect to.
+        rerecord_command: Shown in messages.
+        unused: Whether recorded calls that were not made raise at the end of the `with` block.
+    Raises:
+        ConfigError: an argument is none of those named.
+        CassetteUnreadable: the file is damaged, also where it would be recorded over bit by bit (`tail`).
+    """
+    policy = dict(drift_policy or {})
+    _check_words(mode, match, policy, normalizers, unused)
+    file = Path(path)
+    text = None if mode == "rewrite" else files.read(file, mend=_mend(rerecord_command))
+    read = None if text is None else load(text, str(path), mend=_mend(rerecord_command))
+    rules = Rules(match, policy, tuple(normalizers), rerecord_command)
+    records = mode in ("rewrite", "tail") or (mode == "missing" and read is None)
+    plays = mode == "replay" or read is not None
+    tape = Tape(str(path), read, plays=plays, records=records, rules=rules, scrubs=scrubs(redactors))
+    tape.allowed.update(allow_hosts)
+    return Cassette(file, mode, rules, tape, unused)
+
+
+def use_cassette(
+    path: str | os.PathLike[str], mode: Mode = "replay", *, unused: Unused = "error", **options: Any
+) -> Cassette:
+    """Record or replay the model calls of a `with` (or `async with`) block; for notebooks and scripts.
+
+        with use_cassette("refund.looplet.yaml", mode="missing"):
+            answer = client.chat.completions.create(...)
+
+    Args:
+        path: The cassette file.
+        mode: `replay` plays and never touches the network, `rewrite` records afresh, `missing` records only
+            where there is no file, `tail` plays up to the first request that differs and records from there.
+        unused: `ignore` lets recorded calls be left over.
+        options: As for `open_cassette`.
+    """
+    return open_cassette(path, mode=mode, unused=unused, **options)
+
+
+def _mend(command: str) -> str:
+    return f"record it again: {command}" if command else "restore it, or delete it and record it again"
+
+
+def _check_words(
+    mode: str, match: str, policy: Mapping[Any, Any], normalizers: Sequence[Normalizer], unused: str
+) -> None:
+    for name, value, allowed in (
+        ("mode", mode, get_args(Mode)),
+        ("match", match, get_args(Match)),
+        ("unused", unused, get_args(Unused)),
+        *(("drift class", kind, get_args(DriftClass)) for kind in policy),
+        *(("drift policy", word, get_args(Policy)) for word in policy.values()),
+        *(("normalizer", n, tuple(PATTERNS)) for n in normalizers if isinstance(n, str)),
+    ):
+        if value not in allowed:
+            raise ConfigError(f"{name} is one of {', '.join(allowed)}; not {value!r}")

@@ -1,0 +1,268 @@
+"""The cassette file: interactions to text and back.
+
+A request that continues an earlier one is written as `like: 2`, `keep: 4`: what call 2 sent up to its 4th
+turn, and below it only what came on top. So a file grows with the work done and not with its square.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from pytest_looplet.cassette.body import THREADS, Body
+from pytest_looplet.cassette.encoding import Shown, bytes_of, shown, strict_json
+from pytest_looplet.cassette.errors import CassetteUnreadable
+from pytest_looplet.cassette.exchange import Headers, Reply, Request
+from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.yaml_in import NotYaml, from_yaml
+from pytest_looplet.cassette.yaml_out import to_yaml
+
+VERSION = 1
+"""The version of the format that is written."""
+
+_HEAD = """\
+# Recorded by pytest-looplet and replayed offline. `like: 2` with `keep: 4` stands for what call 2 sent, up
+# to its 4th turn; below it is what came on top.
+"""
+_BODY_MEMBERS = ("json", "events", "text", "base64")
+_ENDED = ("whole", "cut", "cancelled")
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a cassette file holds.
+
+    Attributes:
+        interactions: The calls, in the order they were begun.
+        free_order: They were made from several threads or tasks, so their order means nothing.
+    """
+
+    interactions: list[Interaction] = field(default_factory=list)
+    free_order: bool = False
+
+
+def dump(recording: Recording) -> str:
+    """The text of a cassette file."""
+    head: dict[str, Any] = {"looplet_cassette": VERSION}
+    if recording.free_order:
+        head["order"] = "free"
+    entries: list[dict[str, Any]] = []
+    written: list[Interaction] = []
+    for interaction in recording.interactions:
+        entries.append(_entry(interaction, written))
+        written.append(interaction)
+    return _HEAD + to_yaml({**head, "interactions": entries})
+
+
+def _entry(interaction: Interaction, written: list[Interaction]) -> dict[str, Any]:
+    request = interaction.request
+    asked: dict[str, Any] = {"method": request.method, "url": request.url}
+    if request.provider:
+        asked["provider"] = request.provider
+    if request.headers:
+        asked["headers"] = _headers_out(request.headers)
+    asked.update(_asked_body(interaction, written))
+    return {"call": len(written) + 1, "request": asked, "reply": _reply_out(interaction.reply)}
+
+
+def _asked_body(interaction: Interaction, written: list[Interaction]) -> Shown:
+    body = interaction.body
+    if body is None or body.style is None:
+        return shown(interaction.request.body)
+    style = {} if body.style == "compact" else {"style": body.style}
+    number, kept = _nearest(interaction, body, written)
+    base = written[number - 1].body if kept else None
+    added = _added(body, base, kept) if base else None
+    if added is None:
+        return {**style, "json": body.json}
+    return {"like": number, "keep": kept, **style, **added}
+
+
+def _nearest(interaction: Interaction, body: Body, written: list[Interaction]) -> tuple[int, int]:
+    """Which written call shares most turns with *body*, and how many; the newest of several."""
+    best, most = 0, 0
+    for number in range(len(written), 0, -1):
+        other = written[number - 1]
+        if other.body is None or other.body.thread != body.thread or other.body.style is None:
+            continue
+        if other.request.url != interaction.request.url:
+            continue
+        shared = _shared(body, other.body)
+        if shared > most:
+            best, most = number, shared
+        if body.base is other.body or most == len(body.turns):
+            break
+    return best, most
+
+
+def _shared(body: Body, other: Body) -> int:
+    if body.base is other and body.kept:
+        return body.kept
+    return sum(1 for _ in takewhile(bool, map(_same, body.turns, other.turns)))
+
+
+def _added(body: Body, base: Body, kept: int) -> Shown | None:
+    """The members that make *body* of *base*; None where that would change their order."""
+    changed = {
+        name: value
+        for name, value in body.json.items()
+        if name != body.thread and not (name in base.json and _same(base.json[name], value))
+    }
+    new_turns = body.turns[kept:]
+    if new_turns:
+        changed = {body.thread: new_turns, **changed}
+    gone = [name for name in base.json if name not in body.json]
+    made: Shown = {}
+    if gone:
+        made["without"] = gone
+    if changed:
+        made["json"] = changed
+    return made if list(_continued(base, body.thread, kept, made)) == list(body.json) else None
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equal, and so are their types and key orders: 1 is not True, nor 1.0."""
+    return a is b or (a == b and repr(a) == repr(b))
+
+
+def _continued(base: Body, thread: str, kept: int, made: Shown) -> dict[str, Any]:
+    """The JSON of a body that was written as what it adds to *base*."""
+    added = dict(made.get("json", {}))
+    turns = base.turns[:kept] + list(added.pop(thread, []))
+    gone = made.get("without", [])
+    return {name: value for name, value in base.json.items() if name not in gone} | added | {thread: turns}
+
+
+def _reply_out(reply: Reply | None) -> dict[str, Any]:
+    if reply is None or reply.failure:
+        return {"failure": reply.failure if reply else "NoAnswer"}
+    said: dict[str, Any] = {"status": reply.status}
+    if reply.ended != "whole":
+        said["ended"] = reply.ended
+    if reply.kept_encoding:
+        said["content_encoding"] = reply.kept_encoding
+    if reply.headers:
+        said["headers"] = _headers_out(reply.headers)
+    return {**said, **shown(reply.body, events=reply.is_events)}
+
+
+def _headers_out(headers: Headers) -> Any:
+    if len({name for name, _ in headers}) == len(headers):
+        return dict(headers)
+    return [{name: value} for name, value in headers]
+
+
+def load(text: bytes, path: str, *, mend: str = "") -> Recording:
+    """The recording in the text of a cassette file.
+
+    Args:
+        text: The file's bytes.
+        path: Named in errors.
+        mend: How to record it again, for errors.
+    Raises:
+        CassetteUnreadable: it is empty, cut, damaged, foreign, or of another version.
+    """
+    try:
+        if not text.strip():
+            raise NotYaml("it is empty")
+        data = from_yaml(text)
+        _check_version(data)
+        return _recording(data, text)
+    except NotYaml as error:
+        raise CassetteUnreadable(path, str(error), line=error.line, mend=mend) from None
+
+
+def _check_version(data: Any) -> None:
+    if not isinstance(data, dict) or not isinstance(data.get("interactions"), list):
+        raise NotYaml("it is no cassette: a mapping with `looplet_cassette` and `interactions` is expected")
+    version = data.get("looplet_cassette")
+    if version != VERSION:
+        if data.get("version") == 1:
+            raise NotYaml("it is a plain vcrpy cassette; convert it with `looplet cassettes migrate`")
+        raise NotYaml(f"it has format version {version!r}; this pytest-looplet reads version {VERSION}")
+
+
+def _recording(data: dict[str, Any], text: bytes) -> Recording:
+    recording = Recording(free_order=data.get("order") == "free")
+    for number, entry in enumerate(data["interactions"], 1):
+        try:
+            recording.interactions.append(_interaction(entry, number, recording.interactions))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            what = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
+            raise NotYaml(f"call {number} is damaged ({what})", _line_of(text, number)) from None
+    return recording
+
+
+def _line_of(text: bytes, number: int) -> int | None:
+    starts = list(re.finditer(rb"^- ", text, re.MULTILINE))
+    return text.count(b"\n", 0, starts[number - 1].start()) + 1 if number <= len(starts) else None
+
+
+def _interaction(entry: Any, number: int, earlier: list[Interaction]) -> Interaction:
+    asked, said = entry["request"], entry["reply"]
+    path, _, query = _text(asked, "url").partition("?")
+    body = _body_in(asked, earlier)
+    raw = b"" if body is not None else bytes_of(asked)
+    if raw[:1] == b"{":
+        body = _inexact(raw)
+    headers = _headers_in(asked.get("headers", {}))
+    request = Request(_text(asked, "method"), path, query, _text(asked, "provider", ""), raw, headers)
+    return Interaction(request, body, _reply_in(said), number)
+
+
+def _text(entry: Any, name: str, otherwise: str | None = None) -> str:
+    value = entry.get(name, otherwise)
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` must be text, not {value!r}")
+    return value
+
+
+def _inexact(raw: bytes) -> Body | None:
+    """A body that is kept as text, because its JSON is written in a way of its own."""
+    try:
+        value = strict_json(raw)
+    except ValueError:
+        return None
+    return Body(value, _thread_of(value), style=None)
+
+
+def _body_in(asked: dict[str, Any], earlier: list[Interaction]) -> Body | None:
+    style = _text(asked, "style", "compact")
+    if "like" not in asked:
+        value = asked.get("json")
+        return Body(value, _thread_of(value), style) if isinstance(value, dict) else None
+    like, kept = asked["like"], asked["keep"]
+    base = earlier[like - 1].body if like >= 1 else None
+    if base is None or not base.thread or not 0 < kept <= len(base.turns):
+        raise ValueError(f"it continues call {like} at turn {kept}, where there is none")
+    return Body(_continued(base, base.thread, kept, asked), base.thread, style, kept, base)
+
+
+def _thread_of(value: dict[str, Any]) -> str:
+    """The first member that holds turns, as the reader of live requests sees it."""
+    for name, turns in value.items():
+        if name in THREADS and isinstance(turns, list):
+            return name
+    return ""
+
+
+def _reply_in(said: dict[str, Any]) -> Reply:
+    if "failure" in said:
+        return Reply(0, failure=_text(said, "failure"))
+    status, ended = said["status"], said.get("ended", "whole")
+    if not isinstance(status, int) or ended not in _ENDED:
+        raise ValueError(f"`status: {status}`, `ended: {ended}` is no reply")
+    headers = _headers_in(said.get("headers", {}))
+    kept = _text(said, "content_encoding", "")
+    return Reply(status, headers, bytes_of(said), ended, kept_encoding=kept)
+
+
+def _headers_in(headers: Any) -> Headers:
+    pairs = (
+        headers.items() if isinstance(headers, dict) else [pair for one in headers for pair in one.items()]
+    )
+    if not all(isinstance(name, str) and isinstance(value, str) for name, value in pairs):
+        raise ValueError("headers must be text")
+    return tuple(pairs)

@@ -1,0 +1,147 @@
+"""vcrpy as the one interception: our transports through its custom patches, its stubs for other clients.
+
+Its own cassette is only a switchboard here: it keeps nothing, and asks the tape of the call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from vcr.cassette import Cassette as VcrCassette  # type: ignore[import-untyped]
+
+from pytest_looplet.cassette import deck, http
+from pytest_looplet.cassette.errors import HTTPLibraryUnseen
+from pytest_looplet.cassette.exchange import Reply, headers_to_wire, reply_from_wire, request_from_wire
+
+_OLDEST = (9, 4, 2)
+_BEFORE = (10,)
+
+
+class _Switchboard(VcrCassette):  # type: ignore[misc]
+    """Answers vcrpy's stubs (http.client, urllib3, requests, aiohttp, …) from the tape of each call."""
+
+    def _load(self) -> None:
+        self.rewound = True
+
+    def _save(self, force: bool = False) -> None:
+        pass
+
+    @property
+    def write_protected(self) -> bool:
+        # A tape that does not record raises by itself, with more to say.
+        return False
+
+    def can_play_response_for(self, request: Any) -> bool:
+        # A stub asks once when it connects and again when it reads: the answer goes with the request.
+        if "looplet" not in vars(request):
+            tape = deck.tape_of_this_call()
+            request.looplet = tape.ask(_request(request)) if tape else None
+        return isinstance(request.looplet, Reply)
+
+    def play_response(self, request: Any) -> dict[str, Any]:
+        reply: Reply = request.looplet
+        if reply.failure:
+            raise ConnectionError(f"{reply.failure}, as recorded")
+        headers: dict[str, list[str]] = {}
+        for name, value in headers_to_wire(reply):
+            headers.setdefault(name, []).append(value)
+        return {
+            "status": {"code": reply.status, "message": ""},
+            "headers": headers,
+            "body": {"string": reply.body},
+        }
+
+    def append(self, request: Any, response: Mapping[str, Any]) -> None:
+        slot = vars(request).get("looplet")
+        if slot is None:
+            return
+        headers = [
+            (name, str(value)) for name, values in response["headers"].items() for value in _each(values)
+        ]
+        slot.finish(reply_from_wire(response["status"]["code"], headers, response["body"]["string"] or b""))
+
+
+def _request(request: Any) -> Any:
+    body = request.body
+    if hasattr(body, "read"):
+        body = body.read()
+    elif body is not None and not isinstance(body, bytes):
+        body = b"".join(part if isinstance(part, bytes) else str(part).encode() for part in body)
+    headers = [(str(name), str(value)) for name, value in request.headers.items()]
+    return request_from_wire(request.method, request.uri, headers, body or b"")
+
+
+def _each(values: Any) -> list[Any]:
+    return [values] if isinstance(values, str) else list(values)
+
+
+class _Interception:
+    """Installed while a tape is open; the same for all of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._context: Any = None
+
+    def acquire(self) -> None:
+        """Install it if it is not there, and prove that it sees the SDKs that are loaded.
+
+        Raises:
+            HTTPLibraryUnseen: it does not.
+        """
+        with self._lock:
+            if self._context is None:
+                _check_vcrpy()
+                context = _Switchboard.use(
+                    path="looplet", custom_patches=http.patches(), skip_patchers=http.LIBRARIES
+                )
+                context.__enter__()
+                self._context = context
+            self._users += 1
+        try:
+            _check_seen()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Take it away with the last tape; it stays while a thread lives that must not call any more."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and not deck.has_stragglers():
+                self._context.__exit__(None, None, None)
+                self._context = None
+
+
+interception = _Interception()
+"""The one interception of this process."""
+
+
+def _check_vcrpy() -> None:
+    found = version("vcrpy")
+    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
+    if not _OLDEST <= numbers < _BEFORE:
+        raise HTTPLibraryUnseen(
+            f"vcrpy {found} is installed, and cassettes need one that sees the SDKs: "
+            "pip install 'vcrpy>=9.4.2,<10'"
+        )
+
+
+def _check_seen() -> None:
+    """The canary: the very methods that a client would call are ours, and each SDK uses such a client."""
+    for kind, method, ours in http.patches():
+        if getattr(kind, method) is not ours:
+            raise HTTPLibraryUnseen(
+                f"{kind.__module__}.{kind.__qualname__}.{method} was replaced by something else "
+                "(pytest-httpx, respx?), so model calls would pass the cassette; use one of them in a test"
+            )
+    seen = {kind.__module__.partition(".")[0] for kind, _, _ in http.patches()}
+    for sdk, library in http.sdk_libraries().items():
+        if library not in seen:
+            raise HTTPLibraryUnseen(
+                f"{sdk} {version(sdk)} speaks through {library}, which this pytest-looplet does not tape; "
+                "pip install -U pytest-looplet vcrpy"
+            )
