@@ -192,12 +192,10 @@ def test_a_denial_by_default_names_no_rule():
 
 SHOWN = {
     "a short text": ("x", "x"),
-    "a long text is cut": ("x" * 5000, "x" * 2000 + "… [5000 characters]"),
-    "a key in a text": ("use sk-abcdefghijklmnop now", "use [redacted] now"),
-    "a header": ("Bearer abc123def456", "[redacted]"),
+    "a key in a text": ("use sk-abcdefghijklmnop1234 now", "use [redacted:api key] now"),
     "a word that only looks like one": ("basic understanding", "basic understanding"),
     "a long list is cut": (list(range(60)), [*range(50), "… [60 items]"]),
-    "a secret by its name": ({"api_key": "hunter2"}, {"api_key": "[redacted]"}),
+    "a secret by its name": ({"api_key": "hunter2"}, {"api_key": "[redacted:field]"}),
     "a number is no secret": ({"max_tokens": 5}, {"max_tokens": 5}),
     "nothing is nothing": ({"password": None, "token": ""}, {"password": None, "token": ""}),
     "an object is its type": (object(), "<object>"),
@@ -209,6 +207,15 @@ def test_PE_12_a_denial_is_bounded_and_without_secrets(value, shown):
     rules = PermissionEngine()
     rules.evaluate(ToolCall("pay", {"v": value}))
     assert rules.denials[0]["args"] == {"v": shown}
+
+
+def test_PE_12_a_long_text_is_cut_after_its_secrets_are_taken_out(monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", "kl92-mvq8-zz71-ww04")
+    rules = PermissionEngine()
+    rules.evaluate(ToolCall("pay", {"v": "x" * 990 + "kl92-mvq8-zz71-ww04" + "y" * 5000}))
+    text = rules.denials[0]["args"]["v"]
+    assert len(text) <= 2000
+    assert "kl92" not in text
 
 
 def test_PE_12_a_denial_ends_where_nesting_or_entries_do_not():
