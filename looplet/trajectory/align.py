@@ -94,7 +94,7 @@ def _middle(
     if len(expected) * len(actual) > CELLS:
         yield from _by_position(expected, actual, likeness)
         return
-    like = [[likeness(one, other) for other in actual] for one in expected]
+    like: list[list[Likeness]] = [[likeness(one, other) for other in actual] for one in expected]
     best = _scores(like, len(actual))
     row, column = 0, 0
     while row < len(expected) and column < len(actual):

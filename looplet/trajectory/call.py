@@ -77,12 +77,12 @@ def added_prompt(prompt: str, before: str) -> ThreadMessage:
     return {"role": "user", "content": [block]}
 
 
-def request_after(before: Sequence[ThreadMessage], call: RecordedCall) -> list[ThreadMessage]:
-    """The whole request of *call*, given the whole request *before* it."""
-    whole = [*before[: call.kept], *call.added]
+def to_next_request(request: list[ThreadMessage], call: RecordedCall) -> None:
+    """Turn the whole *request* of the call before into that of *call*, in place: threads are long."""
     if len(call.added) == 1 and not call.kept:
-        whole = [_whole_prompt(call.added[0], before)]
-    return whole
+        request[:] = [_whole_prompt(call.added[0], request)]
+    else:
+        request[call.kept :] = call.added
 
 
 def _whole_prompt(message: ThreadMessage, before: Sequence[ThreadMessage]) -> ThreadMessage:

@@ -8,8 +8,10 @@ from os import PathLike
 from typing import Any, overload
 
 from looplet.engine.observe import Decision
+from looplet.redact import Redactor
 from looplet.trajectory import files
-from looplet.trajectory.call import RecordedCall, request_after
+from looplet.trajectory.call import RecordedCall, to_next_request
+from looplet.trajectory.copies import Copier
 from looplet.trajectory.decode import decode
 from looplet.trajectory.encode import dump, encode
 from looplet.trajectory.messages import read_messages
@@ -107,7 +109,7 @@ class Trajectory:
         number = call if isinstance(call, int) else call.number
         request: list[ThreadMessage] = []
         for recorded in self.model_calls:
-            request = request_after(request, recorded)
+            to_next_request(request, recorded)
             if recorded.number == number:
                 return request
         raise LookupError(f"this run has {len(self.model_calls)} model calls; there is no number {number}")
@@ -137,13 +139,18 @@ class Trajectory:
         """
         return decode(text, source, cls)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write `to_json()` to *path*: the whole file or nothing, folders made as needed.
+    def save(self, path: str | PathLike[str], *, redact: Redactor | bool = True) -> None:
+        """Write this trajectory to *path*: the whole file or nothing, folders made as needed.
+
+        Args:
+            path: The file.
+            redact: What takes secrets out before they are written; True knows those of the environment
+                and the known shapes. A recorded trajectory has none left, one put together by hand may.
 
         Raises:
             TraceError: It cannot be written; the text names the file and the reason.
         """
-        files.write(path, self.to_json())
+        files.write(path, Copier(redact).run(self).to_json())
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Trajectory:
@@ -168,7 +175,7 @@ class Trajectory:
         Raises:
             TraceError: A message has a shape that none of the three has.
         """
-        return cls(**{**read_messages(messages, task), **fields})
+        return Copier().run(cls(**{**read_messages(messages, task), **fields}))
 
     def with_metadata(self, **metadata: Any) -> Trajectory:
         """The same trajectory with more metadata."""
@@ -193,7 +200,7 @@ class Trajectory:
         request: list[ThreadMessage] = []
         follows = True
         for call in self.model_calls:
-            request = request_after(request, call)
+            to_next_request(request, call)
             if call.step in numbers:
                 yield call if follows else replace(call, kept=0, added=tuple(request))
             follows = call.step in numbers
