@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     )
     from pytest_looplet.expectation import Expectation as Expectation, expect as expect
     from pytest_looplet.failure import Unmet as Unmet
-    from pytest_looplet.run_failed import RunFailed as RunFailed
     from pytest_looplet.pattern import Pattern as Pattern, call as call
     from pytest_looplet.run_failed import RunFailed as RunFailed
 
@@ -23,7 +22,6 @@ _NAMES = {
     "cassette": "Cassette CassetteDrift CassetteError open_cassette use_cassette",
     "expectation": "Expectation expect",
     "failure": "Unmet",
-    "run_failed": "RunFailed",
     "pattern": "Pattern call",
     "run_failed": "RunFailed",
 }
