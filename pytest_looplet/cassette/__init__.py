@@ -3,7 +3,7 @@
 This package needs vcrpy and never pytest, so `use_cassette` works in notebooks and scripts too.
 """
 
-from pytest_looplet.cassette.cassette import Cassette, open_cassette, use_cassette
+from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, open_cassette, use_cassette
 from pytest_looplet.cassette.drift import Difference, Drift
 from pytest_looplet.cassette.errors import (
     CassetteDrift,
@@ -18,6 +18,8 @@ from pytest_looplet.cassette.errors import (
     UnplayedInteractions,
 )
 from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.matching import DriftClass, Normalizer
+from pytest_looplet.cassette.tape import Match, Mode
 
 __all__ = [
     "Cassette",
@@ -27,13 +29,19 @@ __all__ = [
     "CassetteUnreadable",
     "Difference",
     "Drift",
+    "DriftClass",
     "HTTPLibraryUnseen",
     "Interaction",
+    "Match",
+    "Mode",
     "NetworkBlocked",
     "NoTape",
+    "Normalizer",
     "NotRecorded",
+    "Policy",
     "ReplayStopped",
     "UnplayedInteractions",
+    "Unused",
     "open_cassette",
     "use_cassette",
 ]

@@ -93,6 +93,10 @@ class Cassette:
         """What ended the replay, or None."""
         return self._tape.stopped
 
+    def forgive(self) -> None:
+        """Forget what ended the replay: for code that expects it, such as a test of a test."""
+        self._tape.stopped = None
+
     def open(self) -> Cassette:
         """Start to play or record; `with` does it.
 
@@ -112,12 +116,14 @@ class Cassette:
         self._token = deck.put_in(self._tape)
         return self
 
-    def close(self, *, complete: bool = True) -> None:
+    def close(self, *, complete: bool = True, passed: bool = False) -> None:
         """Stop to play or record, and write what was recorded; `with` does it.
 
         Args:
             complete: The code inside ran to its end. If not, a recording goes to a file beside the cassette,
                 with `.partial` behind its name, and the cassette is left alone.
+            passed: It ended as it should. Only then does a recording without a single call take an older
+                cassette away.
         Raises:
             CassetteNotWritten: the disk refused it.
         """
@@ -132,21 +138,19 @@ class Cassette:
                 guard.release()
             interception.release()
             try:
-                self._save(complete)
+                self._save(complete, passed)
             finally:
                 self._unclaim()
 
-    def _save(self, complete: bool) -> None:
+    def _save(self, complete: bool, passed: bool) -> None:
         tape = self._tape
-        if not tape.records or not (tape.recorded or self.mode != "tail" or (complete and tape.unplayed)):
-            return
         recording = Recording(tape.interactions, tape.free_order)
-        if not complete:
-            if tape.recorded:
-                files.write(self.partial_path, dump(recording))
-        elif recording.interactions:
+        if tape.recorded:
+            files.write(self.path if complete else self.partial_path, dump(recording))
+        elif tape.records and passed and tape.unplayed and recording.interactions:
+            # `tail`, and the agent now makes fewer calls.
             files.write(self.path, dump(recording))
-        else:
+        elif tape.records and passed and not recording.interactions:
             files.remove(self.path)
 
     @property
@@ -176,7 +180,7 @@ class Cassette:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close(complete=error is None or isinstance(error, AssertionError))
+        self.close(complete=error is None or isinstance(error, AssertionError), passed=error is None)
         if error is None:
             self.check()
 
