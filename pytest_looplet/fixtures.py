@@ -92,7 +92,7 @@ def looplet_agent() -> Any:
 
 @pytest.fixture
 def looplet_await() -> Any:
-    """How a looplet_agent that is async is awaited from a run that is not."""
+    """How an async looplet_agent is awaited; with pytest-asyncio, on the loop of its async fixtures."""
     import asyncio
 
     return asyncio.run

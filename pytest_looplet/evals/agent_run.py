@@ -17,10 +17,11 @@ from looplet.evals.context import EvalContext
 from looplet.trajectory import Trajectory
 from looplet.values import normal
 from pytest_looplet.evals.cell import Cell
+from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.evals.module import EvalModule
 
 
-class CollectorFailed(Exception):
+class CollectorFailed(HarnessFailed):
     """A function `collect_*` raised, or returned no dict."""
 
 
@@ -83,6 +84,8 @@ class AgentRun(pytest.Function):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """The agent's own frames only."""
+        if isinstance(excinfo.value, HarnessFailed):
+            return str(excinfo.value)
         excinfo.traceback = excinfo.traceback.cut(path=__file__).filter(excinfo)
         return super().repr_failure(excinfo)
 
@@ -90,6 +93,6 @@ class AgentRun(pytest.Function):
 def _as_trajectory(answer: object) -> Trajectory:
     if isinstance(answer, Trajectory):
         return answer
-    raise TypeError(
+    raise HarnessFailed(
         f"looplet_agent must return a Trajectory, not {type(answer).__name__}; return looplet_run(...)"
     )

@@ -54,8 +54,10 @@ def cells_of(cases: Sequence[Case], trials: int) -> list[Cell]:
     return cells
 
 
-def saved_cells(folder: Path) -> list[Cell]:
+def saved_cells(folder: Path, cases: Sequence[Case]) -> list[Cell]:
     """A cell for each run directory directly in *folder*, or for *folder* itself if it is one.
+
+    A run directory that is called as one of *cases* is judged by what that case expects.
 
     Raises:
         pytest.Collector.CollectError: there is none.
@@ -69,7 +71,8 @@ def saved_cells(folder: Path) -> list[Cell]:
         raise pytest.Collector.CollectError(
             f"--looplet-runs={folder}: the folder {state} (each has a trajectory.json)"
         )
-    return [Cell(Case(run.name, None, source=str(run)), saved=run) for run in runs]
+    known = {case.id: case for case in cases}
+    return [Cell(known.get(run.name) or Case(run.name, None, source=str(run)), saved=run) for run in runs]
 
 
 def tag_marks(config: pytest.Config, tags: Iterable[str], where: str) -> list[pytest.MarkDecorator]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from looplet.errors import LoopletError
+
 if TYPE_CHECKING:
     from _pytest.outcomes import Failed
 else:
@@ -19,6 +21,10 @@ class EvalFailed(Failed, AssertionError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, pytrace=False)
+
+
+class HarnessFailed(LoopletError):
+    """What stands around the agent is wrong, and not the agent."""
 
 
 class AgentFailed(Failed):

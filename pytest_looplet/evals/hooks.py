@@ -33,6 +33,10 @@ class EvalHooks:
         """Put the hooks in force, once for each session."""
         if not config.pluginmanager.has_plugin(NAME):
             config.pluginmanager.register(cls(), NAME)
+            if any(config.pluginmanager.has_plugin(name) for name in ("asyncio", "pytest_asyncio.plugin")):
+                from pytest_looplet.evals import awaiting
+
+                config.pluginmanager.register(awaiting)
             record(config)
 
     @pytest.hookimpl(tryfirst=True)

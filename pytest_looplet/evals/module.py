@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,7 +70,10 @@ class EvalModule(pytest.Module):
         """The cells of an eval with *demands*: saved runs if they are given, else cases and trials."""
         settings = settings_of(self.config)
         if settings.runs is not None:
-            return saved_cells(settings.runs)
+            return saved_cells(settings.runs, self.cases)
+        if not self.cases:
+            where = f"{self.path.parent.name}/cases"
+            raise self.CollectError(HOW_TO_GIVE_RUNS.format(path=self.nodeid, cases=where))
         return cells_of(self.cases, demands.trials or settings.trials)
 
     def order(self, name: str) -> int:
@@ -80,7 +82,7 @@ class EvalModule(pytest.Module):
 
     @property
     def cases(self) -> list[Case]:
-        """The cases of this file; never empty."""
+        """The cases of this file, if it has any."""
         if self._cases is None:
             self._cases = self._find_cases()
         return self._cases
@@ -88,14 +90,9 @@ class EvalModule(pytest.Module):
     def _find_cases(self) -> list[Case]:
         try:
             listed = getattr(self.obj, "looplet_cases", None)
-            cases = cases_beside(self.path) if listed is None else cases_listed(listed, self.path.name)
+            return cases_beside(self.path) if listed is None else cases_listed(listed, self.path.name)
         except CaseError as error:
             raise self.CollectError(str(error)) from error
-        if not cases:
-            raise self.CollectError(
-                HOW_TO_GIVE_RUNS.format(path=self.nodeid, cases=_near(self.path.parent / "cases"))
-            )
-        return cases
 
     @property
     def collectors(self) -> dict[str, Callable[..., Any]]:
@@ -105,7 +102,3 @@ class EvalModule(pytest.Module):
             for name, value in vars(self.obj).items()
             if is_eval(self.obj, name, value, "collect_")
         }
-
-
-def _near(folder: Path) -> str:
-    return f"{folder.parent.name}/{folder.name}"

@@ -9,11 +9,12 @@ from typing import Any, Literal, TypeAlias
 
 import pytest
 
-from looplet.errors import LoopletError, ModelError
+from looplet.errors import ModelError
 from looplet.evals.case import Case
 from looplet.evals.context import EvalContext
 from looplet.trajectory import Trajectory
 from pytest_looplet.cassette.errors import ReplayStopped, UnplayedInteractions
+from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.run_failed import RunFailed
 
 Blame: TypeAlias = Literal["agent", "tool", "provider", "judge", "harness", "drift"]
@@ -108,7 +109,7 @@ def blame_of(error: BaseException | None, phase: str) -> Blame:
             return "drift"
         if isinstance(error, ModelError):
             return "provider"
-        if error.__cause__ is None and isinstance(error, LoopletError) and not isinstance(error, RunFailed):
+        if isinstance(error, HarnessFailed):
             return "harness"
         error = error.__cause__
     return "agent" if phase == "call" else "harness"

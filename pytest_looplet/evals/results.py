@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import sys
@@ -99,9 +100,11 @@ def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
     assert isinstance(item.parent, pytest.Collector)
     if cell.saved is not None:
         try:
-            return EvalContext.from_trajectory_dir(cell.saved)
+            ctx = EvalContext.from_trajectory_dir(cell.saved)
         except (TraceError, FileNotFoundError) as error:
             raise AgentFailed(f"the saved run cannot be read: {error}") from error
+        ctx.expected = copy.deepcopy(cell.case.expected)
+        return ctx
     outcome = results_of(config).get(item.parent, cell)
     if outcome is None:
         raise AgentFailed("the agent did not run for this case")

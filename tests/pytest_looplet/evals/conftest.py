@@ -43,9 +43,7 @@ class Suite:
         self.pytester = pytester
         self.folder = pytester.path / "evals"
         self.folder.mkdir()
-        pytester.makeini(
-            "[pytest]\nasyncio_default_fixture_loop_scope = function\naddopts = --strict-markers"
-        )
+        pytester.makeini("[pytest]\naddopts = --strict-markers")
         self.agent("@pytest.fixture\ndef looplet_agent():\n    return shout")
         self.cases(CASES)
 
