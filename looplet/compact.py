@@ -14,8 +14,8 @@ from looplet.conversation import Conversation, MessageRole
 from looplet.engine.hooks import emit_event
 from looplet.errors import ConfigError
 from looplet.events import LifecycleEvent
-from looplet.scaffolding import clear_results, emergency_truncate, estimate_tokens, trim_results
 from looplet.session import MODEL_SUMMARY_TOOL, LogEntry, SessionLog
+from looplet.shrink import clear_results, emergency_truncate, trim_results
 from looplet.values import bounded
 
 CLEARED = "[tool result cleared by compact]"
@@ -330,7 +330,7 @@ def _count(conversation: Conversation | None) -> int | None:
 def _tokens(kwargs: dict[str, Any]) -> int:
     conversation = kwargs.get("conversation")
     own = conversation.token_estimate if conversation is not None else 0
-    return own + estimate_tokens(kwargs["session_log"].render())
+    return own + len(kwargs["session_log"].render()) // 4
 
 
 def _log(text: str, *args: object) -> None:

@@ -123,7 +123,7 @@ def _plan(
         context=context,
         session_id=config.session_id or clock.new_id(),
         slots=slots,
-        observers=Observers(_observers(config, stream)),
+        observers=Observers(_observers(config, slots, stream)),
         wire=_wire(llm, config),
         # A state that never runs out would never stop, so its first answer bounds it.
         step_limit=None if limited else (config.max_steps if given else state.budget_remaining),
@@ -161,8 +161,14 @@ def _plan(
     )
 
 
-def _observers(config: LoopConfig, stream: Any) -> list[Any]:
-    return list(config.observers)
+def _observers(config: LoopConfig, slots: Slots, stream: Any) -> list[Any]:
+    observers = list(config.observers)
+    if stream is not None:
+        from looplet.streaming import StreamingHook, StreamObserver
+
+        doubled = any(isinstance(hook, StreamingHook) for hook in slots.hooks)
+        observers.append(StreamObserver(stream, max_steps=config.max_steps, ends=not doubled))
+    return observers
 
 
 def _selector(config: LoopConfig) -> Callable[[], tuple[Any, Wire]] | None:

@@ -288,9 +288,7 @@ def recover_reading(run: Run, reply: Reply) -> Script:
         return None
     plan = run.plan
     prompt = build_parse_recovery_prompt(reply.request.prompt, reply.chat.text)
-    request = reply.request._replace(
-        prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery"
-    )
+    request = reply.request._replace(prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery")
     answer = yield from call(run, request)
     if not isinstance(answer, ChatReply):
         return None

@@ -10,7 +10,7 @@ from looplet.engine.hooks import Script
 from looplet.engine.observe import Purpose, Request
 from looplet.engine.run import RECENT_RESULTS, Run
 from looplet.engine.thread import Thread, with_trailing
-from looplet.prompts import build_prompt, task_text
+from looplet.prompts import NATIVE_ACTION_PROMPT, build_prompt, task_text
 from looplet.types import DefaultState
 
 LOW_BUDGET = 3
@@ -79,11 +79,19 @@ def _prompt(run: Run, brief: str) -> Script:
     if plan.slots.build_prompt:
         prompt = yield from hooks.first_text(run, plan.slots.build_prompt, **fields)
     if prompt is None:
-        prompt = (plan.build_prompt or build_prompt)(**fields)
+        prompt = _own_prompt(run, fields)
     if plan.render_messages is not None:
         messages = list(run.conversation.messages)
         prompt = plan.render_messages(messages=messages, default_prompt=prompt, step_num=run.first_step)
     return prompt
+
+
+def _own_prompt(run: Run, fields: dict[str, Any]) -> str:
+    if run.plan.build_prompt is not None:
+        return run.plan.build_prompt(**fields)
+    if run.wire == "native":
+        return build_prompt(**fields, action_prompt=NATIVE_ACTION_PROMPT)
+    return build_prompt(**fields)
 
 
 def _prompt_fields(run: Run, brief: str) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def emit(run: Run, event: LifecycleEvent, **fields: Any) -> Script:
         except Exception as problem:
             decision = _when_listener_raised(filled, event, problem)
         else:
-            decision = decide(run, filled, value, event.value) if isinstance(value, HookDecision) else None
+            # Before a tool a verdict that is no decision is an error; elsewhere it says nothing.
+            heeded = isinstance(value, HookDecision) or event is LifecycleEvent.PRE_TOOL_USE
+            decision = decide(run, filled, value, event.value) if heeded else None
         if decision is not None:
             decided.append((filled, decision))
     return decided

@@ -74,9 +74,8 @@ def _metadata(run: Run) -> tuple[list[str] | None, list[str] | None]:
 def _entities(run: Run, data: Any) -> list[str] | None:
     if run.plan.extract_entities is None or data is None:
         return None
-    known = run.session_log.all_entities()
     entities = list(run.plan.extract_entities(data))
-    run.new_entities += len(set(entities) - known)
+    run.new_entities += len(run.session_log.unknown(entities))
     return entities
 
 
