@@ -5,8 +5,9 @@ from __future__ import annotations
 from looplet.text import clip, count
 from looplet.trajectory.diff import difference
 from looplet.trajectory.record import Trajectory
-from pytest_looplet.failure import SCREEN, first_lines, report
+from pytest_looplet.failure import first_lines, report
 from pytest_looplet.pattern import Pattern
+from pytest_looplet.screen import SCREEN
 
 
 def explain_comparison(op: str, left: object, right: object) -> list[str] | None:

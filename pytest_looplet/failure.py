@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from textwrap import wrap
 
 from looplet.text import columns, count, escape_terminal, shorten
 from looplet.trajectory.record import Trajectory
 from looplet.trajectory.table import step_table
+from pytest_looplet.screen import SCREEN
 
 
 class Unmet(AssertionError):
@@ -43,25 +43,8 @@ class Miss:
     details: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
-    """How much a failure may show.
-
-    Attributes:
-        width: Columns; pytest puts four more before each line.
-        lines: Lines in all; None shows every step and every difference.
-    """
-
-    width: int = 96
-    lines: int | None = 40
-
-
 MANY = 20
 """Lines of a table that has to leave steps out anyway."""
-
-NORMAL = Screen()
-SCREEN: ContextVar[Screen] = ContextVar("looplet_screen", default=NORMAL)
-"""The screen in force; the plugin sets one without a limit of lines for `-vv`."""
 
 
 def report(run: Trajectory, miss: Miss | str, *, indent: int = 0) -> str:

@@ -14,9 +14,10 @@ from looplet.trajectory.record import Trajectory
 from looplet.trajectory.table import call_text
 from looplet.types import Step
 from pytest_looplet.checks import closing
-from pytest_looplet.failure import SCREEN, Miss
+from pytest_looplet.failure import Miss
 from pytest_looplet.matching import differences, shown
 from pytest_looplet.pairing import pair_up
+from pytest_looplet.screen import SCREEN
 
 Mode: TypeAlias = Literal["strict", "unordered", "subset", "superset"]
 """How the calls of a run relate to those of a pattern.
@@ -47,11 +48,8 @@ class Wanted:
         given = step.tool_call
         if given.tool != self.tool:
             return 0
-        return (
-            1
-            if differences(self.args, given.args) or (self.exact and set(self.args) != set(given.args))
-            else 2
-        )
+        more = self.exact and any(n not in self.args for n in given.args if not n.startswith("__"))
+        return 1 if more or differences(self.args, given.args) else 2
 
     def text(self, width: int) -> str:
         """The call for people."""

@@ -6,6 +6,7 @@ the rooms behind it open when a fixture, an option or a file of evals is used.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_looplet.ledger import start
 
         start(config)
+    if config.get_verbosity(pytest.Config.VERBOSITY_ASSERTIONS) > 1:
+        from pytest_looplet.screen import show_all
+
+        config.add_cleanup(show_all())
 
 
 def _is_used(config: pytest.Config) -> bool:
@@ -127,6 +132,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_looplet.marker import check
 
         check(metafunc)
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Show where two trajectories part, or where one leaves a pattern."""
+    if "looplet.trajectory.record" not in sys.modules:  # then neither is a trajectory
+        return None
+    from pytest_looplet.compare import explain_comparison
+
+    return explain_comparison(op, left, right)
 
 
 @pytest.hookimpl(optionalhook=True)
