@@ -31,13 +31,16 @@ def show_own_frames(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
     excinfo, style = call.excinfo, item.config.getoption("tbstyle", "auto")
     if excinfo is None or style not in ("auto", "long", "short") or item.config.getoption("fulltrace", False):
         return
-    ours = type(excinfo.value).__module__.startswith(OURS)
-    if ours and any(_is_own(entry) for entry in excinfo.traceback):
-        report.longrepr = excinfo.getrepr(
-            style="short" if style == "short" else "long",
-            showlocals=item.config.getoption("showlocals", False),
-            tbfilter=_own,
-        )
+    if not type(excinfo.value).__module__.startswith(OURS):
+        return
+    if not any(_is_own(entry) for entry in excinfo.traceback):
+        report.longrepr = excinfo.getrepr(style="value")
+        return
+    report.longrepr = excinfo.getrepr(
+        style="short" if style == "short" else "long",
+        showlocals=item.config.getoption("showlocals", False),
+        tbfilter=_own,
+    )
 
 
 def _is_own(entry: TracebackEntry) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_looplet import keys
 from pytest_looplet.fixtures import (
     looplet_agent as looplet_agent,
     looplet_await as looplet_await,
@@ -105,9 +106,19 @@ def _is_used(config: pytest.Config) -> bool:
     return any(config.getini(name) for name, _, _ in SETTINGS)
 
 
+def _cassette_dir(config: pytest.Config) -> str:
+    return config.getoption("looplet_cassette_dir") or config.getini("looplet_cassette_dir") or "cassettes"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
-    """Let pytest see `eval_*.py` files, where there are any that are ours."""
+    """Let pytest see `eval_*.py` files that are ours; lend keys to a test file that has cassettes."""
+    if file_path.suffix == ".py" and keys.has_cassettes(
+        file_path, _cassette_dir(parent.config), parent.config
+    ):
+        from pytest_looplet.ledger import start
+
+        start(parent.config)
     if file_path.name.startswith("eval_") and file_path.suffix == ".py":
         from pytest_looplet.evals.where import admit
 

@@ -27,14 +27,21 @@ class Scripts:
     def __call__(self, *replies: Reply, **options: Any) -> ScriptedChatBackend:
         """A backend that gives *replies*, in order; *options* are those of `ScriptedChatBackend`."""
         backend = ScriptedChatBackend(*replies, **options)
-        after_the_body(self._node, backend.assert_exhausted)
+        after_the_body(self._node, lambda: _check(backend))
         return backend
 
     def async_(self, *replies: Reply, **options: Any) -> AsyncScriptedChatBackend:
         """The same for code that awaits its model."""
         backend = AsyncScriptedChatBackend(*replies, **options)
-        after_the_body(self._node, backend.assert_exhausted)
+        after_the_body(self._node, lambda: _check(backend))
         return backend
+
+
+def _check(backend: ScriptedChatBackend | AsyncScriptedChatBackend) -> None:
+    try:
+        backend.assert_exhausted()
+    except AssertionError as error:
+        pytest.fail(f"looplet_script: {error}", pytrace=False)
 
 
 def make(request: pytest.FixtureRequest) -> Scripts:

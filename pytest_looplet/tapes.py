@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from pytest_looplet.cassette import Cassette, UnplayedInteractions, open_cassette
+from pytest_looplet.keys import SUFFIX, lend
 from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record
 from pytest_looplet.marker import Marked, marked
 from pytest_looplet.settings import Settings, Unused, settings_of
 
-SUFFIX = ".looplet.yaml"
 LONGEST_NAME = 120
 """Characters of a file name before the suffix; some file systems end at 143."""
 
@@ -38,6 +38,8 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
         return
     if wishes.live:
         pytest.skip("calls a provider: run it with --looplet-live")
+    if settings.mode == "replay":
+        lend(request.config)
     path = cassette_path(node, settings, wishes)
     if wishes.cassette and settings.mode != "replay":
         raise pytest.UsageError(
@@ -94,7 +96,8 @@ def safe_name(names: list[str]) -> str:
     plain = f"{base}[{parameters.removesuffix(']')}]" if bracket else base
     # Names that some file systems take for one: other characters became a dash, or only case differs.
     exact = (
-        re.fullmatch(r"[A-Za-z0-9._]+(\[[a-z0-9._-]*\])?", plain) is not None and len(safe) <= LONGEST_NAME
+        re.fullmatch(r"[A-Za-z0-9._]+(\[[a-z0-9]([a-z0-9._-]*[a-z0-9])?\])?", plain) is not None
+        and len(safe) <= LONGEST_NAME
     )
     if exact:
         return safe
