@@ -126,7 +126,7 @@ class BodyReader:
         return _Head(raw, body, start, _byte_ends(text, spans, start))
 
     def _read_on(self, raw: bytes, head: _Head, kept: int) -> _Head | None:
-        """Read what follows the turns shared with *head*; None where that cannot be told apart."""
+        """Read what follows the turns shared with *head*; None where that cannot be told apart, or is not written alike."""
         rest = raw[head.ends[kept - 1] :].lstrip(b" \t\r\n")
         comma = rest[:1] == b","
         after = rest[1:].lstrip(b" \t\r\n") if comma else rest
@@ -138,10 +138,11 @@ class BodyReader:
         if thread != head.body.thread:
             return None
         style = style_of(value, short)
+        if style is None or style != head.body.style or style.startswith("indent"):
+            return None
         scrubbed = self._scrub(value)
         turns = head.body.turns[:kept] + scrubbed[thread]
-        same_style = style is not None and style == head.body.style and not style.startswith("indent")
-        body = Body({**scrubbed, thread: turns}, thread, style if same_style else None, kept, head.body)
+        body = Body({**scrubbed, thread: turns}, thread, style, kept, head.body)
         moved = len(raw) - len(short)
         ends = head.ends[:kept] + [end + moved for end in _byte_ends(text, spans, head.start)]
         return _Head(raw, body, head.start, ends)

@@ -198,14 +198,15 @@ def _event(block: str, style: str) -> Any:
 
 
 def _events_text(made: Mapping[str, Any], style: str) -> str:
-    text = "".join(_event_text(event, style) + "\n\n" for event in made["events"]) + made.get("rest", "")
+    rest: str = made.get("rest", "")
+    text = "".join(_event_text(event, style) + "\n\n" for event in made["events"]) + rest
     return text.replace("\n", "\r\n") if made.get("newline") == "crlf" else text
 
 
 def _event_text(event: Any, style: str) -> str:
-    if not isinstance(event, dict):
-        return str(event)
+    if isinstance(event, str):
+        return event
     data = event["data"].value if isinstance(event["data"], OneLine) else event["data"]
-    text = data if isinstance(data, str) else styled(data, style).decode("utf-8")
+    text: str = data if isinstance(data, str) else styled(data, style).decode("utf-8")
     named = f"event: {event['event']}\n" if "event" in event else ""
     return f"{named}data: {text}"

@@ -26,7 +26,7 @@ _HEAD = """\
 # Recorded by pytest-looplet and replayed offline. `like: 2` with `keep: 4` stands for what call 2 sent, up
 # to its 4th turn; below it is what came on top.
 """
-_BODY_MEMBERS = ("json", "events", "text", "base64")
+_END = "...\n"  # YAML's own end mark: without it a file that was cut would read as a shorter one
 _ENDED = ("whole", "cut", "cancelled")
 
 
@@ -53,7 +53,7 @@ def dump(recording: Recording) -> str:
     for interaction in recording.interactions:
         entries.append(_entry(interaction, written))
         written.append(interaction)
-    return _HEAD + to_yaml({**head, "interactions": entries})
+    return _HEAD + to_yaml({**head, "interactions": entries}) + _END
 
 
 def _entry(interaction: Interaction, written: list[Interaction]) -> dict[str, Any]:
@@ -169,6 +169,8 @@ def load(text: bytes, path: str, *, mend: str = "") -> Recording:
             raise NotYaml("it is empty")
         data = from_yaml(text)
         _check_version(data)
+        if not text.rstrip().endswith(b"\n..."):
+            raise NotYaml("it is cut: its last line, `...`, is missing", text.count(b"\n") + 1)
         return _recording(data, text)
     except NotYaml as error:
         raise CassetteUnreadable(path, str(error), line=error.line, mend=mend) from None
