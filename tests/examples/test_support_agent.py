@@ -20,9 +20,8 @@ def agent(tmp_path):
 
 def run(folder, *command):
     """Run *command* in *folder* with no key and no provider in the environment."""
-    env = {
-        k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "ANTHROPIC_", "PYTEST_", "CI"))
-    }
+    foreign = ("OPENAI_", "ANTHROPIC_", "PYTEST_", "CI", "PYTHONDONTWRITEBYTECODE")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     done = subprocess.run(
         [sys.executable, *command], cwd=folder, env=env, capture_output=True, encoding="utf-8", check=False
     )
@@ -64,7 +63,7 @@ def test_it_is_green_prints_its_scores_and_writes_a_report_but_no_cassette(agent
 def test_lost_cassettes_come_back_byte_for_byte(agent):
     for lost in (cassettes(agent)[0], cassettes(agent)[-1]):
         (agent / lost).unlink()
-    code, out = pytest_in(agent)
+    code, out = pytest_in(agent, "test_refunds.py")
     assert code == 1
     assert "--looplet-record" in out
     code, out = run(agent, "record.py")
