@@ -44,6 +44,7 @@ def _constant(name: str) -> float:
 
 
 _decode = JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_constant).raw_decode
+_decode_short = JSONDecoder(parse_float=_real, parse_constant=_constant).raw_decode
 
 _FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _EVENT = re.compile(r"\{+|\}+|<(/?)think(?:ing)?\s*>", re.IGNORECASE)
@@ -147,11 +148,10 @@ def _objects(text: str) -> Iterator[dict[str, JSON]]:
 def _exactly(text: str) -> dict[str, JSON] | None:
     """The object that *text* is from its first character to its last."""
     try:
-        value, end = _decode(text)
+        # A text shorter than the longest integer holds none that is too long.
+        value, end = _decode_short(text) if len(text) < MAX_DIGITS else _decode(text)
     except JSONDecodeError:
         return None
-    except ValueError as error:
-        raise _Unreadable(str(error)) from error
     if end != len(text):
         return None
     _check_storable(value, text, 0, end)
@@ -161,8 +161,10 @@ def _exactly(text: str) -> dict[str, JSON] | None:
 def _check_storable(value: JSON, text: str, start: int, end: int) -> None:
     # Only an escape or a character beyond ASCII can be an unpaired surrogate, and only many brackets can nest
     # deeply: the walk over the value is for texts that have them.
-    brackets = text.count("{", start, end) + text.count("[", start, end)
-    if brackets <= MAX_DEPTH and text.find("\\u", start, end) < 0 and text.isascii():
+    shallow = end - start <= 2 * MAX_DEPTH or (
+        text.count("{", start, end) + text.count("[", start, end) <= MAX_DEPTH
+    )
+    if shallow and text.find("\\u", start, end) < 0 and text.isascii():
         return
     if not plain(value, MAX_DEPTH + 2):
         raise _Unreadable("too deep, or text that cannot be stored")

@@ -1,7 +1,7 @@
 """Values from anywhere, as strict JSON that every writer can store and read back.
 
-`normal` turns any Python value into plain JSON data, `dumps` into JSON text, `bounded` and `printable` make
-text safe to show. None of them raises.
+`normal` turns any Python value into plain JSON data, `dumps` into JSON text, `bounded` makes text short.
+None of them raises.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from json import JSONEncoder
 from typing import Any, TypeAlias
+
+from looplet.text import escape_terminal
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What strict JSON can hold."""
@@ -29,10 +31,8 @@ REPR_CHARS = 2_000
 """Characters kept of the `repr` of an object that is no data."""
 
 _INT_BOUND = 10**MAX_DIGITS
+_SMALL_INT = 1 << 62
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _TEXT_MODULES = frozenset({"decimal", "fractions", "uuid", "pathlib", "ipaddress", "zoneinfo"})
 _encode = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _encode_sorted = JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
@@ -49,6 +49,8 @@ def normal(value: object) -> JSON:
     kind = type(value)
     if value is None or kind is bool or (kind is str and _sound(value)):  # type: ignore[arg-type]
         return value  # type: ignore[return-value]
+    if kind is dict and _is_flat(value):  # type: ignore[arg-type]
+        return value.copy()  # type: ignore[attr-defined, no-any-return]
     try:
         return _Normaliser().visit(value, 0)
     except RecursionError:
@@ -66,7 +68,7 @@ def plain(value: object, depth: int = MAX_DEPTH) -> bool:
     if kind is str:
         return _sound(value)  # type: ignore[arg-type]
     if kind is int:
-        return bool(-_INT_BOUND < value < _INT_BOUND)  # type: ignore[operator]
+        return bool(-_INT_BOUND < value < _INT_BOUND)
     if kind is float:
         return bool(value - value == 0.0)  # type: ignore[operator]
     if kind is dict:
@@ -103,23 +105,25 @@ def bounded(text: str, limit: int) -> str:
     return text[: room - room // 2] + mark + text[len(text) - room // 2 :]
 
 
-def printable(text: str) -> str:
-    """*text* with control, direction-changing and unpaired surrogate characters as `\\x1b`, `\\u202e`.
-
-    Newlines and tabs stay.
-    """
-    if text.isprintable():
-        return text
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-
-
 def _gap(count: int) -> str:
     return f" ... [{count:,} characters left out] ... "
+
+
+def _is_flat(value: dict[Any, Any]) -> bool:
+    """Whether *value* holds what most arguments do: ASCII text, small whole numbers, flags, None."""
+    for key, item in value.items():
+        kind = type(item)
+        if type(key) is not str or not key.isascii():
+            return False
+        if kind is str:
+            if not item.isascii():
+                return False
+        elif kind is int:
+            if not -_SMALL_INT < item < _SMALL_INT:
+                return False
+        elif item is not None and kind is not bool:
+            return False
+    return True
 
 
 def _sound(text: str) -> bool:
@@ -158,7 +162,7 @@ def _described(value: object) -> JSON:
         text = _ADDRESS.sub("", repr(value))
     except Exception:  # a broken __repr__ must not cost the run its record
         text = f"<{name} without a repr>"
-    return _mark(name, printable(bounded(text, REPR_CHARS)))
+    return _mark(name, escape_terminal(bounded(text, REPR_CHARS), lines=True))
 
 
 class _Normaliser:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from looplet.errors import ConfigError
 from looplet.schema.words import OK, TYPES, Found, Test, is_type, same, shown
-from looplet.values import bounded, printable
+from looplet.text import escape_terminal
+from looplet.values import bounded
 
 if TYPE_CHECKING:
     from looplet.schema.check import Compiler
@@ -24,7 +25,7 @@ MATCHED_CHARS = 10_000
 
 
 def _wrong(at: str, word: str, wants: str, given: object) -> ConfigError:
-    return ConfigError(f"{at}.{word}: must be {wants}, not {printable(bounded(repr(given), 80))}")
+    return ConfigError(f"{at}.{word}: must be {wants}, not {escape_terminal(bounded(repr(given), 80))}")
 
 
 def _count(given: object, at: str, word: str) -> int:
@@ -79,7 +80,7 @@ def _enum(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
     if not isinstance(given, (list, tuple)) or not given:
         raise _wrong(at, "enum", "a list of values", given)
     texts = frozenset(item for item in given if type(item) is str)
-    choices = printable(bounded(", ".join(repr(item) for item in given), 400))
+    choices = escape_terminal(bounded(", ".join(repr(item) for item in given), 400))
 
     def test(value: object) -> Found:
         if type(value) is str:
@@ -92,7 +93,7 @@ def _enum(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
 
 
 def _const(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
-    text = printable(bounded(repr(given), 200))
+    text = escape_terminal(bounded(repr(given), 200))
     return lambda value: OK if same(value, given) else [("", f"expected {text}, got {shown(value)}")]
 
 
@@ -361,7 +362,7 @@ def _unknown_members(
 
     def test(name: str, item: object, is_unknown: bool) -> Found:
         found: list[tuple[str, str]] = []
-        place = "." + printable(bounded(str(name), 100))
+        place = "." + escape_terminal(bounded(str(name), 100))
         for pattern, one in by_pattern:
             if pattern.search(name):
                 is_unknown = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from looplet.values import bounded, printable
+from looplet.text import escape_terminal
+from looplet.values import bounded
 
 Found: TypeAlias = Sequence[tuple[str, str]]
 """Violations, each a path below the value that was tested and a text."""
@@ -64,4 +65,4 @@ def shown(value: object) -> str:
     word = type_word(value)
     if value is None or word in ("object", "array"):
         return word
-    return f"{word} {printable(bounded(repr(value), 60))}"
+    return f"{word} {escape_terminal(bounded(repr(value), 60))}"

@@ -14,7 +14,7 @@ from looplet.tools.cut import RESULT_CHARS, cut
 from looplet.tools.failure import describe, refused, tool_error
 from looplet.tools.spec import ToolSpec
 from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
-from looplet.values import bounded, plain_copy, printable
+from looplet.values import bounded, plain_copy
 
 SUMMARY_CHARS = 50
 """Characters of one argument's value in a summary."""
@@ -57,7 +57,7 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
     """Check a call. What must not run comes back as its error result at once."""
     spec = owner._tools.get(call.tool)
     if spec is None:
-        name = printable(bounded(str(call.tool), 100))
+        name = bounded(str(call.tool), 100)
         return refused(call, ErrorKind.VALIDATION, f"Unknown tool: {name}. Available: {list(owner._tools)}")
     if ctx is not None and ctx.cancel_token is not None and ctx.cancel_token.is_cancelled:
         return refused(call, ErrorKind.CANCELLED, "Tool execution cancelled before dispatch")

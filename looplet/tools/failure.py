@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from looplet.errors import ModelError
+from looplet.text import escape_terminal
 from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
-from looplet.values import bounded, printable
+from looplet.values import bounded
 
 ERROR_CHARS = 2_000
 """Longest error text a result carries."""
+
+_SEARCHED_CHARS = 50_000
+"""Longest part of an exception's text that is searched for secrets; of more only both ends are looked at."""
 
 ARGS_CHARS = 100
 """Longest text for the arguments of a call that did not run."""
@@ -47,17 +51,20 @@ _RETRIABLE = frozenset({ErrorKind.TIMEOUT, ErrorKind.NETWORK, ErrorKind.RATE_LIM
 
 
 def describe(error: BaseException) -> str:
-    """`ClassName: text`, at most 2,000 characters, control characters escaped."""
+    """`ClassName: text`, at most 2,000 characters, without secrets, control characters escaped."""
+    from looplet.redact import Redactor  # only a failure pays for it
+
     try:
         text = str(error)
     except Exception:  # a broken __str__ must not hide the error
         text = "(its text cannot be shown)"
-    return shown(f"{type(error).__name__}: {text}")
+    # Before it is cut: half a secret is not recognised.
+    return shown(Redactor.of_environment().text(bounded(f"{type(error).__name__}: {text}", _SEARCHED_CHARS)))
 
 
 def shown(text: str) -> str:
     """*text* as an error carries it: at most 2,000 characters, control characters escaped."""
-    return bounded(printable(bounded(text, ERROR_CHARS)), ERROR_CHARS)
+    return bounded(escape_terminal(bounded(text, ERROR_CHARS), lines=True), ERROR_CHARS)
 
 
 def classify(error: BaseException) -> ErrorKind:

@@ -107,6 +107,14 @@ class BaseToolRegistry:
         """The error result of a call that must not run, or None; asked before the arguments are checked."""
         return None
 
+    def refusal(self, call: ToolCall) -> ToolResult | None:
+        """The error result that *call* would get without its tool being run, or None where it would run.
+
+        For whoever decides on a call before it is dispatched: a rule should see only what can run.
+        """
+        checked = prepare(self, call, None)
+        return checked if isinstance(checked, ToolResult) else None
+
     def dispatch(self, call: ToolCall, *, ctx: ToolContext | None = None) -> ToolResult:
         """Run one call and wait for it. Whatever goes wrong with the tool is in the result.
 
