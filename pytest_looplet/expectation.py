@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from typing import Any
 
 from looplet.trajectory.record import Trajectory
@@ -11,6 +12,7 @@ from pytest_looplet import checks
 from pytest_looplet.failure import Miss, Unmet, report
 from pytest_looplet.limits import stayed_within
 from pytest_looplet.pattern import Entry, Mode, Pattern
+from pytest_looplet.recording import departure
 
 
 def expect(run: Trajectory) -> Expectation:
@@ -94,8 +96,24 @@ class Expectation:
         """
         __tracebackhide__ = True
         if not isinstance(pattern, Pattern) or mode not in (None, pattern.mode):
-            pattern = Pattern(pattern.calls if isinstance(pattern, Pattern) else pattern, mode or "strict")
+            pattern = Pattern(pattern, mode or "strict")
         return self._hold(pattern.miss(self.run))
+
+    def to_match_recording(self, path: str | PathLike[str] | None = None) -> Expectation:
+        """The agent did what it did when the test was recorded or last accepted.
+
+        Tools, arguments, results, decisions, the stop reason and the output are compared; ids,
+        durations and tokens are not.
+
+        Args:
+            path: Where the recorded trajectory is; beside the cassette if None.
+
+        Raises:
+            ValueError: *path* is not given and the run has no cassette.
+            TraceError: The recorded trajectory cannot be read.
+        """
+        __tracebackhide__ = True
+        return self._hold(departure(self.run, path))
 
     def to_finish(self, reason: object = "done") -> Expectation:
         """The run stopped for this reason: `done` is the agent's own end; any matcher will do."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from looplet.testing.replies import Calls, call as call
 from looplet.text import count, escape_terminal, shorten
 from looplet.trajectory.align import Likeness, Pair, align
 from looplet.trajectory.diff import SIDE, side_by_side
@@ -36,12 +37,17 @@ _ASKED = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """One call of a pattern: a tool and those of its arguments that matter. Made by `call`."""
+    """One call of a pattern.
+
+    Attributes:
+        tool: Name of the tool.
+        args: Those of its arguments that matter.
+        exact: Whether a call with more arguments is another one.
+    """
 
     tool: str
     args: Mapping[str, Any] = field(default_factory=dict)
     exact: bool = False
-    """Whether arguments that are not named are refused."""
 
     def likeness(self, step: Step) -> Likeness:
         """2 if *step* is this call, 1 if only its arguments differ, 0 if it is another tool's."""
@@ -57,20 +63,16 @@ class Wanted:
         return f"{escape_terminal(self.tool)} {args}".rstrip()
 
 
-def call(tool: str, /, **args: Any) -> Wanted:
-    """A call of *tool* in a pattern; arguments that are not named may be anything."""
-    return Wanted(tool, args)
-
-
-Entry: TypeAlias = "str | Wanted | Step | tuple[str, Mapping[str, Any]]"
-"""What may stand in a pattern: a tool's name, `call(...)`, a recorded step, or a name with arguments."""
+Entry: TypeAlias = "str | Calls | Step | tuple[str, Mapping[str, Any]]"
+"""What may stand in a pattern: a tool's name, `call(tool, **args)`, a recorded step, or a name with
+arguments. Arguments that are not named may be anything; those of a recorded step are all of them."""
 
 
 class Pattern:
     """The calls a run should have made; `run == Pattern([...])` asks whether it did.
 
     Args:
-        calls: The entries, or a trajectory whose calls are meant, with all their arguments.
+        calls: The entries, or a trajectory whose calls are meant, or another pattern.
         mode: How a run relates to them.
 
     Raises:
@@ -80,12 +82,13 @@ class Pattern:
 
     __hash__ = None  # type: ignore[assignment]  # equality asks a question, it says nothing of identity
 
-    def __init__(self, calls: Iterable[Entry] | Trajectory, mode: Mode = "strict") -> None:
+    def __init__(self, calls: Iterable[Entry] | Trajectory | Pattern, mode: Mode = "strict") -> None:
         if mode not in get_args(Mode):
             raise ValueError(f"mode is {mode!r}; it must be one of {', '.join(get_args(Mode))}")
         if isinstance(calls, str):
             raise TypeError(f"a pattern is a list of calls, not the text {calls!r}; write [{calls!r}]")
-        self.calls: tuple[Wanted, ...] = tuple(_wanted(entry) for entry in calls)
+        entries = calls.calls if isinstance(calls, Pattern) else calls
+        self.calls: tuple[Wanted, ...] = tuple(one for entry in entries for one in _wanted(entry))
         self.mode: Mode = mode
 
     def __eq__(self, other: object) -> bool:
@@ -130,17 +133,20 @@ def _row(pair: Pair[Wanted, Step]) -> tuple[str, ...]:
     return (pair.mark, wanted, str(pair.actual.number), call_text(made.tool, made.args, SIDE))
 
 
-def _wanted(entry: object) -> Wanted:
+def _wanted(entry: object) -> Iterator[Wanted]:
     if isinstance(entry, Wanted):
-        return entry
-    if isinstance(entry, str):
-        return Wanted(entry)
-    if isinstance(entry, Step):
-        args = {k: v for k, v in entry.tool_call.args.items() if not k.startswith("__")}
-        return Wanted(entry.tool_call.tool, args, exact=True)
-    if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Mapping):
-        return Wanted(str(entry[0]), entry[1])
-    raise TypeError(f"a pattern holds tool names and call(...), not {type(entry).__name__}: {entry!r}")
+        yield entry
+    elif isinstance(entry, str):
+        yield Wanted(entry)
+    elif isinstance(entry, Calls):
+        yield from (Wanted(tool, args) for tool, args in entry.wanted)
+    elif isinstance(entry, Step):
+        args = {name: value for name, value in entry.tool_call.args.items() if not name.startswith("__")}
+        yield Wanted(entry.tool_call.tool, args, exact=True)
+    elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], Mapping):
+        yield Wanted(str(entry[0]), entry[1])
+    else:
+        raise TypeError(f"a pattern holds tool names and call(...), not {type(entry).__name__}: {entry!r}")
 
 
 def _in_order(calls: Sequence[Wanted], steps: Sequence[Step]) -> list[Pair[Wanted, Step]]:

@@ -13,8 +13,10 @@ from looplet.tools import BaseToolRegistry, tools_from
 from looplet.trajectory import Trajectory, TrajectoryBuilder
 from looplet.trajectory.run import async_run_loop, run_loop
 from looplet.types import AgentState
+from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.run_failed import RunFailed
+from pytest_looplet.tapes import rerecord_command
 
 OWN_BACKENDS = "looplet.testing"
 """Backends from here say what a test scripted: no cassette is needed for them."""
@@ -29,6 +31,7 @@ class LoopletRun:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
+        self._cassette: Cassette | None = None
 
     def __call__(
         self,
@@ -94,6 +97,8 @@ class LoopletRun:
             cassette = self._request.getfixturevalue("looplet_cassette")
             if cassette is not None:
                 metadata["cassette"] = str(cassette.path)
+                metadata["rerecord"] = rerecord_command(self._request.node)
+                self._cassette = cassette
         arguments = {
             "llm": llm,
             "task": task,
@@ -106,6 +111,8 @@ class LoopletRun:
 
     def _finish(self, builder: TrajectoryBuilder, check: bool) -> Trajectory:
         trajectory = builder.trajectory
+        if self._cassette is not None and self._cassette.recorded:
+            trajectory = trajectory.with_metadata(recorded=True)
         note_run(self._request.node, trajectory)
         if check and trajectory.error is not None:
             raise RunFailed(trajectory)

@@ -139,6 +139,12 @@ def _parting(pairs: Sequence[Pair[Step, Step]], names: tuple[str, str]) -> Itera
 
 
 def _facts(expected: Trajectory, actual: Trajectory) -> Iterator[str]:
-    for name in FACTS:
-        for change in islice(changes(getattr(expected, name), getattr(actual, name), name), MOST):
+    facts = [(name, getattr(expected, name), getattr(actual, name)) for name in FACTS]
+    for name, before, after in (*facts, ("decisions", _decisions(expected), _decisions(actual))):
+        for change in islice(changes(before, after, name), MOST):
             yield clip(escape_terminal(change.text(_LINE)), _LINE)
+
+
+def _decisions(run: Trajectory) -> list[str]:
+    """What hooks and rules decided, one line each."""
+    return [f"{d.verdict} {d.tool} at step {d.step}, by {d.by}" for d in run.decisions]

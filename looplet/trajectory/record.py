@@ -181,6 +181,25 @@ class Trajectory:
         """The same trajectory with more metadata."""
         return replace(self, metadata={**self.metadata, **metadata})
 
+    def behaviour(self) -> Trajectory:
+        """What the agent did and decided, without what is new in every run.
+
+        Left out are ids, durations, model calls, tokens, cost and metadata. Two runs that did the same
+        have an equal behaviour.
+        """
+        return replace(
+            self,
+            run_id="",
+            steps=tuple(_timeless(step) for step in self.steps),
+            model_calls=(),
+            decisions=tuple(replace(decision, call_id=str(decision.step)) for decision in self.decisions),
+            usage=Usage(),
+            cost_usd=None,
+            duration_ms=0.0,
+            metadata={},
+            children=tuple(child.behaviour() for child in self.children),
+        )
+
     def _part(self, steps: tuple[Step, ...]) -> Trajectory:
         if steps == self.steps:
             return self
@@ -204,6 +223,15 @@ class Trajectory:
             if call.step in numbers:
                 yield call if follows else replace(call, kept=0, added=tuple(request))
             follows = call.step in numbers
+
+
+def _timeless(step: Step) -> Step:
+    """*step* with its number for an id and without a duration."""
+    number = str(step.number)
+    call = replace(step.tool_call, call_id=number)
+    return replace(
+        step, tool_call=call, tool_result=replace(step.tool_result, call_id=number, duration_ms=0.0)
+    )
 
 
 def total_usage(calls: Sequence[RecordedCall]) -> Usage:

@@ -188,7 +188,7 @@ def test_compares_runs():
 
 def test_PP_07_a_failing_test_shows_the_line_and_the_screen_and_nothing_of_ours(pytester):
     pytester.makepyfile(TEST_FILE)
-    shown = pytester.runpytest("-k", "test_expects")
+    shown = pytester.runpytest("-p", "no:asyncio", "-k", "test_expects")
     shown.assert_outcomes(failed=1)
     shown.stdout.fnmatch_lines(
         [
@@ -206,13 +206,13 @@ def test_PP_07_a_failing_test_shows_the_line_and_the_screen_and_nothing_of_ours(
 
 def test_PP_07_very_verbose_shows_every_step(pytester):
     pytester.makepyfile(TEST_FILE)
-    shown = pytester.runpytest("-k", "test_expects", "-vv").stdout.str()
+    shown = pytester.runpytest("-p", "no:asyncio", "-k", "test_expects", "-vv").stdout.str()
     assert all(f"E       > {number:>3}  look        'ok'" in shown for number in range(1, 61))
 
 
 def test_PP_07_an_assert_that_compares_shows_where_runs_part(pytester):
     pytester.makepyfile(TEST_FILE)
-    shown = pytester.runpytest("-k", "test_compares", "-vv")
+    shown = pytester.runpytest("-p", "no:asyncio", "-k", "test_compares", "-vv")
     shown.assert_outcomes(failed=2)
     shown.stdout.fnmatch_lines(
         ["E*assert <run without id: 60 steps> == Pattern(*", "E*expected exactly these calls in this order*"]

@@ -1,0 +1,62 @@
+"""The trajectory that was accepted for a test, and how a run departs from it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from os import PathLike
+from pathlib import Path
+
+from looplet.trajectory.diff import difference
+from looplet.trajectory.record import Trajectory
+from pytest_looplet.failure import Miss
+from pytest_looplet.screen import SCREEN
+
+SUFFIX = ".run.json"
+"""What follows the name of a test in the name of its accepted trajectory."""
+
+ACCEPT: ContextVar[bool] = ContextVar("looplet_accept", default=False)
+"""Whether today's runs are the new expectation whatever they did. A run that was recorded today always is."""
+
+
+def departure(run: Trajectory, path: str | PathLike[str] | None = None) -> Miss | None:
+    """How *run* departs from the accepted trajectory; a run that was just recorded becomes that.
+
+    Args:
+        run: The run of today.
+        path: Where the accepted trajectory is; if None, beside the cassette of the run.
+
+    Raises:
+        ValueError: *path* is not given and the run has no cassette.
+        TraceError: The accepted trajectory cannot be read or written.
+    """
+    file = Path(path) if path is not None else accepted_path(run)
+    if ACCEPT.get() or run.metadata.get("recorded") is True:
+        run.behaviour().save(file)
+        return None
+    if not file.exists():
+        return Miss(f"expected the run to match its recording; there is none in {file}. {_how(run)}")
+    accepted = Trajectory.load(file)
+    context = None if SCREEN.get().lines is None else 2
+    lines = difference(accepted, run, names=("recorded", "this"), context=context)
+    if not lines:
+        return None
+    return Miss(f"expected the run to match its recording in {file}; {lines[0]}", (), lines[1:])
+
+
+def accepted_path(run: Trajectory) -> Path:
+    """Where the accepted trajectory of *run* is: beside its cassette, under the same name.
+
+    Raises:
+        ValueError: The run has no cassette.
+    """
+    cassette = run.metadata.get("cassette")
+    if not isinstance(cassette, str):
+        raise ValueError("this run has no cassette; say where its recording is: to_match_recording(path)")
+    name = Path(cassette).name
+    for ending in (".yaml", ".yml", ".looplet"):
+        name = name.removesuffix(ending)
+    return Path(cassette).with_name(name + SUFFIX)
+
+
+def _how(run: Trajectory) -> str:
+    return f"Record it: {run.metadata.get('rerecord', 'pytest --looplet-record')}"
