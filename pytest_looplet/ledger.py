@@ -12,6 +12,7 @@ import pytest
 
 from pytest_looplet.frames import show_own_frames
 from pytest_looplet.keys import lend
+from pytest_looplet.safe import make_safe
 from pytest_looplet.settings import settings_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Recorder:
                 (AssertionError, pytest.fail.Exception)
             )
         facts = item.stash.get(facts_key, None)
+        if report.failed and (facts or checks_key in item.stash):
+            make_safe(report)
         if facts and (call.when == "call" or (call.when == "setup" and not report.passed)):
             report.looplet = facts  # type: ignore[attr-defined]
         return report

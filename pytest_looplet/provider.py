@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from looplet.backends import AnthropicBackend, OpenAIBackend
+from looplet.errors import ConfigError
 from pytest_looplet.cassette import Cassette
 from pytest_looplet.marker import marked
 from pytest_looplet.settings import Settings, settings_of
@@ -16,11 +17,19 @@ PROVIDERS = ("openai", "anthropic", "ollama")
 OLLAMA_URL = "http://localhost:11434/v1"
 
 
+class NoModel(ConfigError):
+    """No model is configured, and in replay none is recorded."""
+
+
+class NoJudge(NoModel):
+    """No judge is configured, and in replay none is recorded."""
+
+
 def model_under_test(request: pytest.FixtureRequest, cassette: Cassette | None) -> Any:
     """The backend of the test that asks: from its marker, the settings, or in replay the cassette.
 
     Raises:
-        pytest.UsageError: no model is configured and none is recorded.
+        NoModel: no model is configured and none is recorded.
     """
     settings = settings_of(request.config)
     recorded = _recorded(cassette, settings)
@@ -33,7 +42,7 @@ def judge(request: pytest.FixtureRequest, cassette: Cassette | None) -> Any:
     """The backend that grades: from the settings, or in replay the cassette if it knows one model only.
 
     Raises:
-        pytest.UsageError: no judge is configured and none is recorded.
+        NoJudge: no judge is configured and none is recorded.
     """
     settings = settings_of(request.config)
     recorded = _recorded(cassette, settings)
@@ -55,7 +64,7 @@ def _recorded(cassette: Cassette | None, settings: Settings) -> list[str]:
 def _backend(wanted: str | None, role: str, settings: Settings) -> Any:
     if wanted is None:
         fixture = "looplet_backend" if role == "model" else "looplet_judge"
-        raise pytest.UsageError(
+        raise (NoModel if role == "model" else NoJudge)(
             f"no {role} is configured: give --looplet-{role}=openai:gpt-4o-mini, set looplet_{role} in the "
             f"ini file, or override the fixture {fixture}"
         )

@@ -10,19 +10,28 @@ from typing import Any
 
 import pytest
 
+from looplet.clock import perf
+from looplet.evals.context import EvalContext
 from looplet.evals.gate import Verdict, verdict
 from looplet.evals.marks import Demands, demands_of
 from looplet.evals.result import EvalResult
+from looplet.trajectory.table import step_table
 from pytest_looplet.evals.agent_run import AgentRun
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.failures import AgentFailed, EvalFailed
 from pytest_looplet.evals.module import EvalModule
-from pytest_looplet.evals.outcome import Blame, Outcome, outcome_of
+from pytest_looplet.evals.outcome import Blame, Outcome, blame_of, outcome_of
 from pytest_looplet.evals.results import results_of
+from pytest_looplet.failure import Unmet, totals
 from pytest_looplet.ledger import facts_key, note, record
+from pytest_looplet.provider import NoJudge
+from pytest_looplet.safe import make_safe
 from pytest_looplet.settings import settings_of
 
 NAME = "looplet-evals"
+TABLE_WIDTH = 96
+SHOWN_STEPS = 12
+"""Rows of the table below a failed eval; what is left out is counted."""
 
 
 class EvalHooks:
@@ -74,6 +83,7 @@ class EvalHooks:
         if cell is None or not isinstance(item, pytest.Function):
             return (yield)
         returned: list[Any] = []
+        started = perf()
         function = item.obj
         item.obj = _keeping(function, returned)
         try:
@@ -81,6 +91,7 @@ class EvalHooks:
         finally:
             item.obj = function
         result = EvalResult.from_return(returned[0] if returned else None, name=item.originalname)
+        result.duration_ms = result.duration_ms or (perf() - started) * 1000
         found = verdict(result, demands_of(function), threshold=_threshold(item))
         _note(item, cell, found, result, blame=_blame(found))
         if not found.green:
@@ -113,9 +124,14 @@ class EvalHooks:
             report.longrepr = str(call.excinfo.value)
         if cell is not None and report.skipped and call.when != "teardown":
             _refuse_to_skip(item, report)
-        outcome = results_of(item.config).get(item.parent, cell) if cell is not None and item.parent else None
-        if outcome is not None and report.failed and call.when != "teardown":
+        if cell is None or not report.failed or call.when == "teardown" or isinstance(item, AgentRun):
+            return report
+        if call.excinfo is not None:
+            _show_run(item, call.excinfo.value, report)
+        outcome = results_of(item.config).get(item.parent, cell) if item.parent else None
+        if outcome is not None:
             report.sections += [(f"{title} of the agent", text) for title, text in outcome.sections]
+        make_safe(report)
         return report
 
 
@@ -202,12 +218,24 @@ def _note_exception(item: pytest.Item, cell: Cell, call: pytest.CallInfo[None]) 
         _note(item, cell, Verdict("skipped", str(error.msg or "")), EvalResult(item_name(item)), blame=None)
     elif isinstance(error, AssertionError):
         _note(item, cell, Verdict("failed", reason), EvalResult(item_name(item), 0.0, "fail"), blame="agent")
-    else:
+    elif isinstance(error, AgentFailed):
         outcome = results_of(item.config).get(item.parent, cell) if item.parent else None
-        blame: Blame = "harness"
-        if isinstance(error, AgentFailed) and outcome is not None and outcome.blame:
-            blame, reason = outcome.blame, outcome.reason
+        blame, reason = (outcome.blame, outcome.reason) if outcome is not None else ("harness", reason)
         _note(item, cell, Verdict("error", reason), EvalResult(item_name(item)), blame=blame)
+    else:
+        # An eval calls no model but its judge.
+        blame = blame_of(error, "setup")
+        blame = "judge" if blame == "provider" or isinstance(error, NoJudge) else blame
+        _note(item, cell, Verdict("error", reason), EvalResult(item_name(item)), blame=blame)
+
+
+def _show_run(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
+    """Put the steps of the run below the failure of an eval, where the failure does not show them itself."""
+    ctx = getattr(item, "funcargs", {}).get("ctx")
+    if isinstance(ctx, EvalContext) and ctx.trajectory is not None and not isinstance(error, Unmet):
+        table = step_table(ctx.trajectory, width=TABLE_WIDTH, max_rows=SHOWN_STEPS)
+        lines = [*table, *totals(ctx.trajectory, TABLE_WIDTH)]
+        report.sections.append(("the run that was judged", "\n".join(lines)))
 
 
 def _refuse_to_skip(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -240,7 +268,7 @@ def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, 
         metrics={name: value for name, value in result.metrics.items() if math.isfinite(value)},
         reason=found.reason,
         required=demands.required,
-        duration_ms=result.duration_ms,
+        duration_ms=round(result.duration_ms, 1),
     )
 
 

@@ -12,7 +12,10 @@ from looplet.text import escape_terminal, shorten
 from pytest_looplet.report.conclude import report_key
 from pytest_looplet.report.model import EvalRow, SessionReport
 
+WIDTH = 80
 LABELS_WIDTH = 24
+HEADERS = ("eval", "runs", "result", "mean", "worst, or labels")
+ALIGNED = ("left", "right", "left", "right", "left")
 MARKS = {"passed": "✓", "noted": "·", "failed": "✗", "error": "!", "skipped": "s"}
 
 
@@ -31,30 +34,26 @@ def show(terminal: pytest.TerminalReporter) -> None:
 def score_table(report: SessionReport) -> list[str]:
     """A line for each eval, at most 80 columns wide: runs, what they came to, mean and worst score."""
     several = len({row.module for row in report.evals}) > 1
-    lines = [
-        _line(f"{module}::{name}" if several else name, rows)
-        for (module, name), rows in report.by_eval().items()
-    ]
-    headers = ["eval", "runs", "result", "mean", "worst score, or labels"]
-    table = tabulate(
-        lines,
-        headers,
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=("left", "right", "left", "right", "left"),
+    lines = []
+    for (module, name), rows in report.by_eval().items():
+        scores = [row.score for row in rows if row.score is not None]
+        lines.append(
+            [
+                escape_terminal(f"{module}::{name}" if several else name),
+                str(len(rows)),
+                _result(rows),
+                f"{sum(scores) / len(scores):.2f}" if scores else "",
+                _worst(rows) if scores else _labels(rows),
+            ]
+        )
+    rest = sum(
+        max(len(cell) + 2 for cell in column)
+        for column in zip(HEADERS[1:], *(line[1:] for line in lines), strict=True)
     )
+    for line in lines:
+        line[0] = shorten(line[0], max(16, WIDTH - rest))
+    table = tabulate(lines, HEADERS, tablefmt="simple", disable_numparse=True, colalign=ALIGNED)
     return table.splitlines()
-
-
-def _line(name: str, rows: Sequence[EvalRow]) -> list[str]:
-    scores = [row.score for row in rows if row.score is not None]
-    return [
-        shorten(escape_terminal(name), 32),
-        str(len(rows)),
-        _result(rows),
-        f"{sum(scores) / len(scores):.2f}" if scores else "",
-        _worst(rows) if scores else _labels(rows),
-    ]
 
 
 def _result(rows: Sequence[EvalRow]) -> str:

@@ -175,7 +175,7 @@ def test_cases_come_from_a_list(suite):
 
 
 BROKEN_CASES = {
-    "an unknown field": ("- id: a\n  task: t\n- id: b\n  taks: t", "cases.yaml:3: unknown field 'taks'; did you*"),
+    "an unknown field": ("- id: a\n  task: t\n- id: b\n  taks: t", "yaml:3: unknown field 'taks'; did*"),
     "no task": ("- id: a", "cases.yaml:1: the case has no task"),
     "no id": ("- task: a", "cases.yaml:1: the case has no id"),
     "an id twice": ("- {id: a, task: t}\n- {id: a, task: u}", "cases.yaml:2: the id 'a' is taken by*:1"),
