@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from looplet import clock
 from looplet.engine import hooks, record
 from looplet.engine.ask import cancelled
 from looplet.engine.hooks import Script
@@ -14,7 +15,7 @@ from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.slots import Filled
 from looplet.events import LifecycleEvent
 from looplet.hook_decision import Deny, HookDecision
-from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
+from looplet.types import ErrorKind, Step, ToolCall, ToolError, ToolResult
 from looplet.values import plain_copy
 
 
@@ -64,8 +65,7 @@ def act(run: Run) -> Script:
     """Judge, run and hand out all pending calls."""
     journal = run.plan.journal
     if journal is not None:
-        calls = [p.call for p in run.pending]
-        yield Save(partial(journal.replied, run, calls))
+        journal.planned(run)
     if run.plan.slots.pre_dispatch or run.plan.slots.check_permission or run.plan.slots.on_event:
         for pending in run.pending:
             if not pending.judged:
@@ -165,7 +165,7 @@ def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
     journal = plan.journal
     for pending in batch:
         if journal is not None:
-            yield Save(partial(journal.starting, run, pending.call))
+            yield Save(partial(journal.starting, run, pending))
         for hear in plan.observers.tool_started:
             hear(pending.number, pending.call)
         pending.ran = True
@@ -177,7 +177,7 @@ def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
     for pending, result in zip(batch, results, strict=True):
         pending.result = result
         if journal is not None and (len(run.pending) > 1 or len(batch) > 1):
-            yield Save(partial(journal.finished, run, pending.call, result))
+            yield Save(partial(journal.finished, run, pending))
 
 
 # ------------------------------------------------------------------ after the tool
@@ -194,9 +194,10 @@ def _settle(run: Run, pending: Pending) -> Script:
         except Exception as raised:
             # What ran has happened: the step is kept and shown before the hook's exception leaves.
             problem = raised
-    step = record.step(run, pending)
+    when = clock.now()
+    step = record.step(run, pending, when)
     run.pending.pop(0)
-    yield from hand_out(run, step)
+    yield from hand_out(run, pending, step, when)
     if problem is not None:
         raise problem
 
@@ -235,12 +236,18 @@ def _take(run: Run, pending: Pending, filled: Filled, decision: HookDecision) ->
     hooks.take_notes(run, [(filled, decision)])
 
 
-def hand_out(run: Run, step: Any) -> Script:
-    """Make a step durable, then give it to the consumer."""
+def hand_out(run: Run, pending: Pending, step: Step, when: float) -> Script:
+    """Make a step durable, then give it to the consumer. A step that cannot be saved is shown all the same."""
     journal = run.plan.journal
+    problem: Exception | None = None
     if journal is not None:
-        yield Save(partial(journal.stepped, run, step))
+        try:
+            yield Save(partial(journal.stepped, run, pending, step, when))
+        except Exception as raised:
+            problem = raised
     yield HandOut(step)
+    if problem is not None:
+        raise problem
 
 
 def stop_if_cancelled(run: Run) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from looplet import clock
 from looplet.engine import compose, hooks, record
 from looplet.engine.hooks import Script
-from looplet.engine.needs import Ask, Compact, Wait
+from looplet.engine.needs import Ask, Compact, Save, Wait
 from looplet.engine.observe import ModelCall, Request
 from looplet.engine.run import Reply, Run
 from looplet.engine.thread import with_trailing
@@ -90,8 +91,7 @@ def _ask_shrinking(run: Run, request: Request, brief: str) -> Script:
     for name, shrink in run.plan.overflow:
         if not isinstance(answer, ModelError) or answer.kind is not ErrorKind.CONTEXT_OVERFLOW:
             break
-        yield Compact(_bound(shrink, run))
-        record.refresh(run)
+        yield from shorten(run, shrink)
         request = yield from compose.request(run, brief)
         answer = yield from call(run, request)
         for hear in run.plan.observers.recovered:
@@ -99,8 +99,12 @@ def _ask_shrinking(run: Run, request: Request, brief: str) -> Script:
     return answer, request
 
 
-def _bound(work: Callable[[Run], object], run: Run) -> Callable[[], object]:
-    return lambda: work(run)
+def shorten(run: Run, work: Callable[[Run], object]) -> Script:
+    """Let *work* make the history shorter, and everything that was rendered or saved of it follow."""
+    yield Compact(partial(work, run))
+    record.refresh(run)
+    if run.plan.journal is not None:
+        yield Save(partial(run.plan.journal.compacted, run))
 
 
 def _too_long(run: Run, request: Request) -> bool:

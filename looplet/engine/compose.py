@@ -160,6 +160,7 @@ def _thread_request(run: Run, brief: str, purpose: Purpose) -> Request:
         purpose=purpose,
         cache_breakpoints=_breakpoints(run),
         kept=kept,
+        trailing=trailing,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from looplet import clock
 from looplet.engine import act, hooks, record
 from looplet.engine.ask import cancelled
 from looplet.engine.hooks import Script
-from looplet.engine.needs import RunTools
+from looplet.engine.needs import RunTools, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.errors import ModelError
 from looplet.events import LifecycleEvent
@@ -34,12 +35,13 @@ def done(run: Run, call: ToolCall) -> Script:
     else:
         yield from _run_done(run, pending)
         run.rejection = ""
-    step = record.step(run, pending)
+    when = clock.now()
+    step = record.step(run, pending, when)
     result = pending.result
     if refusal is None and result is not None and not result.error and not cancelled(run):
         _accept(run, {k: v for k, v in call.args.items() if not k.startswith("__")})
     run.done_call = None
-    yield from act.hand_out(run, step)
+    yield from act.hand_out(run, pending, step, when)
 
 
 def _accept(run: Run, output: dict[str, Any]) -> None:
@@ -79,6 +81,8 @@ def _rejected(call: ToolCall, reason: str) -> ToolResult:
 
 def _run_done(run: Run, pending: Pending) -> Script:
     plan = run.plan
+    if plan.journal is not None:
+        yield Save(partial(plan.journal.starting, run, pending))
     for hear in plan.observers.tool_started:
         hear(pending.number, pending.call)
     make = plan.tool_context
@@ -151,7 +155,8 @@ def _synthetic(run: Run, tool: str, reasoning: str, error: str, detail: ToolErro
     call = ToolCall(tool, {}, reasoning)
     result = ToolResult(tool, "", None, error=error, error_detail=detail, call_id=call.call_id)
     pending = Pending(call, run.next_number(), result)
-    yield from act.hand_out(run, record.step(run, pending))
+    when = clock.now()
+    yield from act.hand_out(run, pending, record.step(run, pending, when), when)
 
 
 def ended(run: Run, error: BaseException | None) -> Script:
@@ -175,7 +180,10 @@ def ended(run: Run, error: BaseException | None) -> Script:
     for hear in plan.observers.run_ended:
         hear(reason, error)
     if plan.journal is not None:
-        plan.journal.ended(run)
+        try:
+            yield Save(partial(plan.journal.ended, run))
+        except Exception as problem:
+            problems.append(problem)
     trace = _trace(run)
     if problems:
         raise problems[0]

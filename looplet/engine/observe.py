@@ -33,6 +33,7 @@ class Request(NamedTuple):
         cache_breakpoints: Where a provider may cache, for backends that name the parameter.
         kept: How many of `messages` stand unchanged at the head of the request before this one; the
             trailing part that is rebuilt for each call never counts.
+        trailing: That part: briefing, memory and what hooks say, at the end of the last message.
     """
 
     method: Method
@@ -45,6 +46,7 @@ class Request(NamedTuple):
     purpose: Purpose = "step"
     cache_breakpoints: Sequence[Any] | None = None
     kept: int = 0
+    trailing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from looplet import clock
 from looplet.conversation import ContentBlock, Message, MessageRole
 from looplet.engine.observe import Request
 from looplet.engine.run import RECENT_RESULTS, Pending, Run
@@ -15,29 +16,39 @@ TURN_CHARS = 5_000
 """Most characters that a conversation keeps of a text prompt or reply."""
 
 
-def task(run: Run) -> None:
-    """Open a thread's conversation with the task, for whoever reads it later."""
+def task(run: Run, when: float | None = None) -> None:
+    """Open a thread's conversation with the task, for whoever reads it later.
+
+    Args:
+        when: The time stamp, here and below: seconds since the epoch; None means now.
+    """
     if run.wire == "thread" and not run.conversation.messages:
-        text = task_text(run.plan.task)
-        run.conversation.append(Message(MessageRole.USER, text, metadata={"kind": "task"}))
+        text, when = task_text(run.plan.task), clock.now() if when is None else when
+        message = Message(MessageRole.USER, text, metadata={"kind": "task"}, timestamp=when)
+        run.conversation.append(message)
 
 
-def model_turn(run: Run, request: Request, answer: ChatReply) -> None:
+def model_turn(run: Run, request: Request, answer: ChatReply, when: float | None = None) -> None:
     """Add one question and its answer to the conversation."""
-    conversation = run.conversation
+    add = run.conversation.append
+    if when is None:
+        when = clock.now()
     if request.method == "chat":
         blocks = [ContentBlock(block["type"], block) for block in answer.blocks]
-        conversation.append(Message(MessageRole.ASSISTANT, blocks))
-        return
-    conversation.append(Message(MessageRole.USER, request.prompt[:TURN_CHARS]))
-    conversation.append(Message(MessageRole.ASSISTANT, _reply_text(request, answer)[:TURN_CHARS]))
+        add(Message(MessageRole.ASSISTANT, blocks, timestamp=when))
+    else:
+        reply = _reply_text(request, answer)[:TURN_CHARS]
+        add(Message(MessageRole.USER, request.prompt[:TURN_CHARS], timestamp=when))
+        add(Message(MessageRole.ASSISTANT, reply, timestamp=when))
+    if run.plan.journal is not None:
+        run.plan.journal.turned(run, answer, when)
 
 
 def _reply_text(request: Request, answer: ChatReply) -> str:
     return answer.text if request.method == "generate" else str(answer.blocks)
 
 
-def step(run: Run, pending: Pending) -> Step:
+def step(run: Run, pending: Pending, when: float) -> Step:
     """Make the step of a finished call and add it to everything that keeps steps."""
     call, result = pending.call, pending.result
     assert result is not None
@@ -60,7 +71,7 @@ def step(run: Run, pending: Pending) -> Step:
         highlights=highlights,
         recall_key=result.result_key or "",
     )
-    _to_conversation(run, taken)
+    _to_conversation(run, taken, when)
     for hear in run.plan.observers.step_taken:
         hear(taken)
     return taken
@@ -79,20 +90,23 @@ def _entities(run: Run, data: Any) -> list[str] | None:
     return entities
 
 
-def _to_conversation(run: Run, taken: Step) -> None:
-    conversation, call, result = run.conversation, taken.tool_call, taken.tool_result
+def _to_conversation(run: Run, taken: Step, when: float) -> None:
+    add, call, result = run.conversation.append, taken.tool_call, taken.tool_result
     if run.wire == "thread":
         # The assistant's own blocks hold the call already; the text is what the model reads of the result.
-        conversation.append(Message(MessageRole.TOOL, result_text(result), tool_result=result))
+        add(Message(MessageRole.TOOL, result_text(result), tool_result=result, timestamp=when))
         return
-    conversation.append(Message(MessageRole.ASSISTANT, "", tool_call=call))
-    conversation.append(Message(MessageRole.TOOL, "", tool_result=result))
+    add(Message(MessageRole.ASSISTANT, "", tool_call=call, timestamp=when))
+    add(Message(MessageRole.TOOL, "", tool_result=result, timestamp=when))
 
 
-def say(run: Run, text: str) -> None:
+def say(run: Run, text: str, when: float | None = None) -> None:
     """Tell the model something that is no tool result, in a thread."""
     if run.wire == "thread":
-        run.conversation.append(Message(MessageRole.USER, text))
+        when = clock.now() if when is None else when
+        run.conversation.append(Message(MessageRole.USER, text, timestamp=when))
+        if run.plan.journal is not None:
+            run.plan.journal.said(text, when)
 
 
 def refresh(run: Run) -> None:

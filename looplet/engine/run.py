@@ -32,22 +32,34 @@ RECENT_RESULTS = 5
 
 
 class Journal(Protocol):
-    """Makes a run durable. Each method returns when what it was given is on disk."""
+    """Makes a run durable. What is not only noted is on disk when the method returns."""
 
-    def replied(self, run: Run, calls: Sequence[ToolCall]) -> None:
-        """The model answered with *calls*; none of them has started."""
+    def turned(self, run: Run, answer: ChatReply, when: float) -> None:
+        """The conversation took the model's answer in, stamped *when*. Only noted."""
         ...
 
-    def starting(self, run: Run, call: ToolCall) -> None:
-        """The tool of *call* starts next: from here on it may have run."""
+    def said(self, text: str, when: float) -> None:
+        """The conversation took in a text for the model, stamped *when*. Only noted."""
         ...
 
-    def finished(self, run: Run, call: ToolCall, result: ToolResult) -> None:
-        """*call* is over and its result known."""
+    def planned(self, run: Run) -> None:
+        """The calls of the reply are known, none has started. Only noted."""
         ...
 
-    def stepped(self, run: Run, step: Step) -> None:
-        """*step* is about to be handed out; log and conversation hold it already."""
+    def starting(self, run: Run, pending: Pending) -> None:
+        """The tool of this call starts next: from here on it may have run."""
+        ...
+
+    def finished(self, run: Run, pending: Pending) -> None:
+        """This call is over, its batch goes on."""
+        ...
+
+    def stepped(self, run: Run, pending: Pending, step: Step, when: float) -> None:
+        """*step* is about to be handed out; log and conversation hold it already, stamped *when*."""
+        ...
+
+    def compacted(self, run: Run) -> None:
+        """A compaction changed conversation, log or results."""
         ...
 
     def ended(self, run: Run) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from looplet.engine import act, ask, compose, finish, hooks, record
 from looplet.engine.hooks import Script
-from looplet.engine.needs import Compact, Leave
+from looplet.engine.needs import Leave
 from looplet.engine.run import Reply, Run
 from looplet.errors import ModelError
 from looplet.events import LifecycleEvent
@@ -138,5 +138,4 @@ def _compact(run: Run) -> Script:
         return
     compact = run.plan.proactive_compact
     if compact is not None:
-        yield Compact(lambda: compact(run))
-        record.refresh(run)
+        yield from ask.shorten(run, compact)

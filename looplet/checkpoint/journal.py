@@ -1,0 +1,217 @@
+"""The journal of a run: one file, one JSON object a line, only ever appended to.
+
+Each line carries a checksum of itself, so a line that was cut off by a kill or a power loss is known for what it
+is. What must survive a power loss is synced: the line that a call is about to start, and the line of a step before
+that step is handed out. Space is reserved ahead of the writing, because a sync that need not grow the file is the
+cheaper one; the unused rest is cut off when the journal is closed and passed over when it is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from json import JSONDecoder
+from pathlib import Path
+from typing import Any
+
+from looplet.errors import CheckpointError
+from looplet.values import dumps
+
+NAME = "journal.jsonl"
+VERSION = 1
+
+RESERVE = 64 * 1024
+"""Bytes by which the file grows ahead of the writing."""
+
+_decode = JSONDecoder().decode
+
+
+class JournalFile:
+    """A journal that is open for appending; nobody else can open it meanwhile.
+
+    Args:
+        directory: Made with mode 0700 if it is not there.
+
+    Raises:
+        CheckpointError: The folder cannot be used, or another process has the journal open.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.path = Path(directory) / NAME
+        self._buffer: list[str] = []
+        try:
+            self._made = not self.path.exists()
+            Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as problem:
+            raise _unusable(self.path, "cannot be opened", problem) from problem
+        self._lock()
+        self._end = 0
+        self._reserved = os.fstat(self._file).st_size
+
+    def _lock(self) -> None:
+        try:
+            _lock(self._file)
+        except OSError as problem:
+            os.close(self._file)
+            raise CheckpointError(
+                f"{self.path} is in use by another process; wait for it to end, or give this run a folder "
+                "of its own"
+            ) from problem
+
+    def read(self) -> list[dict[str, Any]]:
+        """All whole records, oldest first; what is appended next follows the last of them.
+
+        A line that was cut off at the very end is dropped.
+
+        Raises:
+            CheckpointError: A line before the last is damaged.
+        """
+        data = self.path.read_bytes()
+        records, self._end = parse(data, self.path)
+        return records
+
+    def cut_after(self, records: int) -> None:
+        """Forget everything after the first *records* lines."""
+        data = self.path.read_bytes()
+        place = 0
+        for _ in range(records):
+            place = data.index(b"\n", place) + 1
+        self._end = place
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append *record* with the next write."""
+        body = dumps(record)[:-1]
+        self._buffer.append(f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n')
+
+    def write(self, *, sync: bool) -> None:
+        """Write what was added; with *sync* it is on the disk when this returns.
+
+        Raises:
+            CheckpointError: The disk is full, or cannot be written. What was there before is whole.
+        """
+        if not self._buffer:
+            return
+        data = "".join(self._buffer).encode()
+        try:
+            self._grow(len(data))
+            self._write_all(data)
+            if sync:
+                _sync(self._file)
+                self._sync_directory()
+        except OSError as problem:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._end)
+            raise _unusable(self.path, "cannot be written", problem) from problem
+        self._end += len(data)
+        self._buffer.clear()
+
+    def _grow(self, size: int) -> None:
+        if self._end + size <= self._reserved:
+            return
+        reserve = self._end + size + RESERVE
+        try:
+            os.posix_fallocate(self._file, self._end, reserve - self._end)
+        except (OSError, AttributeError) as problem:
+            # Not every file system reserves; then each write grows the file.
+            if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            reserve = self._end + size
+        self._reserved = reserve
+
+    def _write_all(self, data: bytes) -> None:
+        os.lseek(self._file, self._end, os.SEEK_SET)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    def _sync_directory(self) -> None:
+        if not self._made:
+            return
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._made = False
+
+    def close(self) -> None:
+        """Cut the reserved rest off and let others in."""
+        with suppress(OSError):
+            os.ftruncate(self._file, self._end)
+        os.close(self._file)
+
+
+def parse(data: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The whole records in *data* and where they end.
+
+    Raises:
+        CheckpointError: A line before the last is damaged, or the version is one this code does not know.
+    """
+    end = data.find(b"\0")
+    if end >= 0:
+        data = data[:end]
+    records: list[dict[str, Any]] = []
+    place = 0
+    for number, line in enumerate(_lines(data), 1):
+        record = _record(line)
+        if record is None:
+            if place + len(line) >= len(data):
+                break  # The last line: cut off while it was written.
+            raise CheckpointError(
+                f"{path}, line {number}: damaged; {len(records)} lines before it are whole. "
+                'LoopConfig(resume="force") goes on after those'
+            )
+        records.append(record)
+        place += len(line)
+    if records:
+        _check_version(records[0], path)
+    return records, place
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    return iter(data.splitlines(keepends=True))
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    body, mark, tail = line.rpartition(b', "crc": "')
+    if not mark or len(tail) != 11 or tail[8:] != b'"}\n' or tail[:8] != b"%08x" % zlib.crc32(body):
+        return None
+    try:
+        record = _decode((body + b"}").decode())
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _check_version(first: dict[str, Any], path: Path) -> None:
+    version = first.get("version")
+    if first.get("kind") != "begin" or version != VERSION:
+        raise CheckpointError(
+            f"{path}: a journal of version {version!r}; this code reads version {VERSION}. "
+            "Resume it with the release that wrote it, or start in another folder"
+        )
+
+
+def _unusable(path: Path, what: str, problem: OSError) -> CheckpointError:
+    reason = problem.strerror or str(problem)
+    return CheckpointError(f"{path} {what}: {reason}. Free the disk, or pass another checkpoint_dir")
+
+
+if os.name == "nt":
+    import msvcrt
+
+    _sync = os.fsync
+
+    def _lock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    _sync = getattr(os, "fdatasync", os.fsync)
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,328 @@
+"""Puts a run back to where its journal ends, by recording again what was recorded then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from looplet.checkpoint.delta import decode
+from looplet.conversation import Conversation
+from looplet.engine import record
+from looplet.engine.observe import ModelCall, Request
+from looplet.engine.run import Pending, Run
+from looplet.engine.thread import Thread, with_trailing
+from looplet.errors import CheckpointError, ModelError
+from looplet.prompts import task_text
+from looplet.session import LogEntry
+from looplet.types import (
+    ChatReply,
+    ErrorKind,
+    Step,
+    ToolCall,
+    ToolError,
+    ToolResult,
+    Usage,
+)
+
+FINISHED = "finished"
+
+RESUMABLE = frozenset(
+    {
+        "",
+        "budget_exhausted",
+        "cancelled",
+        "deadline",
+        "error",
+        "llm_error",
+        "stopped_by_caller",
+        "waiting_for_approval",
+    }
+)
+"""Stop reasons after which a run can go on; any other means that it is finished."""
+
+IN_DOUBT = (
+    "The process ended while this call was running, so it is unknown whether it took effect. "
+    "Check before you repeat it."
+)
+
+
+def check_identity(
+    records: Sequence[Mapping[str, Any]], task: Any, agent: Mapping[str, Any], where: str
+) -> None:
+    """Refuse to go on with a run of something else.
+
+    Raises:
+        CheckpointError: The task, the tools or the rules differ, or the run is finished; says which.
+    """
+    begin = records[0]
+    problems = []
+    if begin["task"] != task:
+        problems.append(f"it is a run of another task ({_short(begin['task'])}, not {_short(task)})")
+    problems += _agent_differences(begin["agent"], agent)
+    reason = stop_reason(records)
+    if reason not in RESUMABLE:
+        problems.append(f"that run is finished (stop reason {reason!r})")
+    if problems:
+        raise CheckpointError(
+            f"{where} cannot be resumed: {'; '.join(problems)}. Pass another checkpoint_dir, or "
+            'LoopConfig(resume="force") to go on all the same'
+        )
+
+
+def _agent_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    tools_then, tools_now = then.get("tools", {}), now.get("tools", {})
+    problems = []
+    for verb, names in (
+        ("is gone", tools_then.keys() - tools_now.keys()),
+        ("is new", tools_now.keys() - tools_then.keys()),
+        (
+            "has another schema",
+            {n for n in tools_then.keys() & tools_now.keys() if tools_then[n] != tools_now[n]},
+        ),
+    ):
+        problems += [f"tool {name} {verb}" for name in sorted(names)]
+    if then.get("rules") != now.get("rules"):
+        problems.append("the permission rules changed")
+    return problems
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def stop_reason(records: Sequence[Mapping[str, Any]]) -> str:
+    """Why the run in a journal stopped last; empty if it was killed."""
+    last = records[-1]
+    return str(last["reason"]) if last["kind"] == "end" else ""
+
+
+class Restorer:
+    """Applies the records of a journal, one after another, to a fresh run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.prompt: list[str] = []
+        self._started: dict[str, tuple[int, ToolCall]] = {}
+        self._finished: dict[str, ToolResult] = {}
+        self._calls: list[ToolCall] = []
+        self._done_at: int | None = None
+        self._hook_states: dict[str, Any] = {}
+
+    def apply(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Restore the run; what was under way becomes its pending calls.
+
+        Raises:
+            CheckpointError: A record does not have the shape that this code writes.
+        """
+        record.task(self.run)
+        for number, one in enumerate(records, 1):
+            try:
+                _APPLY[one["kind"]](self, one)
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
+                raise CheckpointError(f"journal line {number} is not a record: {problem!r}") from problem
+        self._pending()
+        record.refresh(self.run)
+        self._load_hooks()
+
+    def _begin(self, one: Mapping[str, Any]) -> None:
+        return
+
+    def _end(self, one: Mapping[str, Any]) -> None:
+        self.run.stop_request = None
+
+    def _call(self, one: Mapping[str, Any]) -> None:
+        run = self.run
+        request = self._request(one)
+        reply = _reply(one)
+        run.model_calls += 1
+        if reply is not None and reply.usage is not None:
+            run.usage = run.usage + reply.usage
+            run.last_input_tokens = reply.usage.input_tokens
+        call = ModelCall(
+            number=run.model_calls,
+            step=run.next_number(),
+            request=request,
+            reply=reply,
+            error=_error(one),
+            duration_ms=one["ms"],
+            attempts=one.get("attempts", 1),
+        )
+        for hear in run.plan.observers.model_called:
+            hear(call)
+        if "turn" in one and reply is not None:
+            whole = one.get("whole")
+            answer = reply if whole is None else replace(reply, blocks=_blocks(whole))
+            record.model_turn(run, request, answer, one["turn"])
+        self._calls = []
+        self._done_at = None
+
+    def _request(self, one: Mapping[str, Any]) -> Request:
+        plan = self.run.plan
+        method = one.get("method", "generate")
+        if "prompt" in one:
+            self.prompt = decode(self.prompt, one["prompt"])
+        messages: Any = ()
+        if method == "chat":
+            thread = Thread(task_text(plan.task), self.run.conversation)
+            messages = with_trailing(list(thread.messages()), one.get("trailing", ""))
+        return Request(
+            method=method,
+            messages=messages,
+            prompt="\n".join(self.prompt) if method != "chat" else "",
+            system_prompt=plan.system_prompt,
+            tools=plan.tools.tool_schemas() if method != "generate" else (),
+            max_tokens=plan.max_tokens,
+            temperature=plan.temperature,
+            purpose=one.get("purpose", "step"),
+            trailing=one.get("trailing", ""),
+        )
+
+    def _said(self, one: Mapping[str, Any]) -> None:
+        record.say(self.run, one["text"], one["t"])
+
+    def _planned(self, one: Mapping[str, Any]) -> None:
+        self._calls = [_tool_call(c) for c in one["calls"]]
+        self._done_at = one["done"]
+
+    def _start(self, one: Mapping[str, Any]) -> None:
+        call = _tool_call(one["call"])
+        self._started[call.call_id] = (one["n"], call)
+
+    def _finish(self, one: Mapping[str, Any]) -> None:
+        call = self._started[one["id"]][1]
+        self._finished[one["id"]] = _tool_result(call, one["result"])
+
+    def _step(self, one: Mapping[str, Any]) -> None:
+        run = self.run
+        call = self._started.pop(one["id"])[1] if "id" in one else _tool_call(one["call"])
+        self._finished.pop(call.call_id, None)
+        self._calls = [c for c in self._calls if c.call_id != call.call_id]
+        pending = Pending(call, one["n"], _tool_result(call, one["result"]), free=one.get("free", False))
+        record.step(run, pending, one["t"])
+        if "queries" in one:
+            _count(run, one["queries"])
+        run.llm_calls = one.get("llm_calls", 0)
+        run.notes = list(one.get("notes", ()))
+        run.rejection = one.get("rejection", "")
+        run.parse_failures = one.get("parse_failures", 0)
+        run.answer_asked = one.get("answer_asked", False)
+        run.stop_request = one.get("stop")
+        self._hook_states.update(one.get("hooks", {}))
+
+    def _compact(self, one: Mapping[str, Any]) -> None:
+        run = self.run
+        for index, result in one["results"].items():
+            step: Step = run.state.steps[int(index)]
+            run.state.steps[int(index)] = replace(step, tool_result=_tool_result(step.tool_call, result))
+        kept = Conversation.deserialize(one["conversation"])
+        run.conversation.messages[:] = kept.messages
+        run.conversation.revision += 1
+        run.session_log.entries[:] = [LogEntry(**entry) for entry in one["log"]]
+        run.session_log.current_theory = one["theory"]
+
+    def _pending(self) -> None:
+        """What was under way: finished calls keep their results, started ones are in doubt."""
+        run = self.run
+        calls = list(self._calls)
+        if not calls and self._started:
+            calls = [call for _, call in self._started.values()]
+        if not calls:
+            return
+        done = None
+        if self._done_at is not None or calls[-1].tool == run.plan.done_tool:
+            # A done call that is in doubt becomes a step that says so, like any other.
+            done = calls.pop() if not self._is_in_doubt(calls[-1]) else None
+        number = run.first_step = run.next_number()
+        for offset, call in enumerate(calls):
+            run.pending.append(self._one_pending(call, number + offset))
+        run.done_call = done
+
+    def _one_pending(self, call: ToolCall, number: int) -> Pending:
+        if call.call_id in self._finished:
+            return Pending(call, number, self._finished[call.call_id], judged=True, ran=True)
+        if self._is_in_doubt(call):
+            detail = ToolError(ErrorKind.EXECUTION, IN_DOUBT, context={"in_doubt": True})
+            doubt = ToolResult(call.tool, "", None, IN_DOUBT, detail, call_id=call.call_id)
+            return Pending(call, number, doubt, judged=True, ran=True)
+        return Pending(call, number)
+
+    def _is_in_doubt(self, call: ToolCall) -> bool:
+        spec = self.run.plan.specs.get(call.tool)
+        return call.call_id in self._started and not getattr(spec, "idempotent", False)
+
+    def _load_hooks(self) -> None:
+        for index, hook in enumerate(self.run.plan.slots.hooks):
+            state = self._hook_states.get(f"{index}:{type(hook).__name__}")
+            if state is not None and hasattr(hook, "load_state"):
+                hook.load_state(state)
+
+
+_APPLY: dict[str, Callable[[Restorer, Mapping[str, Any]], None]] = {
+    "begin": Restorer._begin,
+    "call": Restorer._call,
+    "said": Restorer._said,
+    "calls": Restorer._planned,
+    "start": Restorer._start,
+    "finish": Restorer._finish,
+    "step": Restorer._step,
+    "compact": Restorer._compact,
+    "end": Restorer._end,
+}
+
+
+def whole(records: Sequence[Mapping[str, Any]]) -> int:
+    """How many records to keep: a model's turn that nothing followed is asked for again."""
+    count = len(records)
+    while count and records[count - 1]["kind"] in ("call", "said"):
+        count -= 1
+    return count
+
+
+def _count(run: Run, queries: int) -> None:
+    try:
+        run.state.queries_used = queries
+    except AttributeError:
+        return  # A frozen state counts for itself.
+
+
+def _blocks(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _reply(one: Mapping[str, Any]) -> ChatReply | None:
+    if "reply" not in one:
+        return None
+    usage = Usage(*one["usage"]) if "usage" in one else None
+    return ChatReply(_blocks(one["reply"]), one.get("stop"), one.get("model", ""), usage)
+
+
+def _error(one: Mapping[str, Any]) -> ModelError | None:
+    error = one.get("error")
+    if error is None:
+        return None
+    return ModelError(error["text"], kind=ErrorKind(error["kind"]), status=error["status"])
+
+
+def _tool_call(one: Mapping[str, Any]) -> ToolCall:
+    return ToolCall(one["tool"], dict(one["args"]), one.get("why", ""), one["id"])
+
+
+def _tool_result(call: ToolCall, one: Mapping[str, Any]) -> ToolResult:
+    detail = one.get("detail")
+    error = None
+    if detail is not None:
+        error = ToolError(
+            ErrorKind(detail["kind"]), detail["message"], detail["retriable"], detail["context"]
+        )
+    return ToolResult(
+        tool=call.tool,
+        args_summary=one["args"],
+        data=one.get("data"),
+        error=one.get("error"),
+        error_detail=error,
+        duration_ms=one.get("ms", 0.0),
+        result_key=one.get("key"),
+        call_id=call.call_id,
+    )

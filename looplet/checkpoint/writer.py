@@ -1,0 +1,269 @@
+"""Writes a run into its journal as it goes.
+
+Records, by their `kind`:
+
+| kind | holds |
+|---|---|
+| `begin` | version, task, who the agent is, run id |
+| `call` | one model call: what was new in its prompt, the reply; `turn` where the conversation kept it |
+| `said` | a message to the model that is no tool result |
+| `calls` | the calls of a reply that asks for several |
+| `start` | a call whose tool starts next |
+| `finish` | the result of a call whose batch goes on |
+| `step` | a step: result, counters, what hooks keep |
+| `compact` | what a compaction left of conversation, log and results |
+| `end` | the stop reason |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from looplet import clock
+from looplet.checkpoint.delta import encode
+from looplet.checkpoint.journal import VERSION, JournalFile
+from looplet.engine.observe import ModelCall
+from looplet.engine.run import Pending, Run
+from looplet.types import ChatReply, Step, ToolCall, ToolResult
+
+
+@runtime_checkable
+class CheckpointedHook(Protocol):
+    """A hook whose state is saved with each step and given back on resume. JSON values only."""
+
+    def save_state(self) -> Any:
+        """What the hook must remember."""
+        ...
+
+    def load_state(self, state: Any) -> None:
+        """Remember what `save_state` gave."""
+        ...
+
+
+class RunJournal:
+    """The engine's journal (`looplet.engine.run.Journal`) over a `JournalFile`.
+
+    Also an observer: model calls reach it that way.
+
+    Args:
+        file: Open, and read to its end.
+        hooks: Those with `save_state` are saved.
+    """
+
+    def __init__(self, file: JournalFile, hooks: Sequence[object]) -> None:
+        self.file = file
+        self._hooks = {_key(i, h): h for i, h in enumerate(hooks) if isinstance(h, CheckpointedHook)}
+        self._saved: dict[str, Any] = {}
+        self._prompt: list[str] = []
+        self._call: dict[str, Any] | None = None
+        self._started: set[str] = set()
+        self._steps: list[Any] = []
+
+    def begin(self, run: Run, agent: Mapping[str, Any]) -> None:
+        """Write who runs what; the first record of a journal."""
+        record = {"kind": "begin", "version": VERSION, "task": run.plan.task, "agent": dict(agent)}
+        self.file.add({**record, "run_id": run.plan.session_id, "wire": run.wire, "t": clock.now()})
+
+    def resumed(self, run: Run, prompt: list[str]) -> None:
+        """Go on after *run* was restored; *prompt* is the last one in the journal."""
+        self._prompt = prompt
+        self._steps = list(run.state.steps)
+
+    # ------------------------------------------------------------------ observer
+
+    def model_called(self, call: ModelCall) -> None:
+        """Keep a model call; it is written with the next record that is."""
+        self._flush_call()
+        request, reply = call.request, call.reply
+        lines = request.prompt.split("\n") if request.method != "chat" else []
+        record: dict[str, Any] = {"kind": "call", "t": clock.now(), "ms": round(call.duration_ms, 3)}
+        if request.method != "generate":
+            record["method"] = request.method
+        if request.purpose != "step":
+            record["purpose"] = request.purpose
+        if lines:
+            record["prompt"] = encode(self._prompt, lines)
+            self._prompt = lines
+        if request.trailing:
+            record["trailing"] = request.trailing
+        if call.attempts > 1:
+            record["attempts"] = call.attempts
+        record.update(_reply_record(reply) if reply is not None else _failure_record(call))
+        self._call = record
+
+    def _flush_call(self) -> None:
+        if self._call is not None:
+            self.file.add(self._call)
+            self._call = None
+
+    # ------------------------------------------------------------------ the engine's journal
+
+    def turned(self, run: Run, answer: ChatReply, when: float) -> None:
+        """The conversation keeps the last model call as a turn, with *answer* as its reply."""
+        if self._call is not None:
+            self._call["turn"] = when
+            if self._call.get("reply") != _content(answer):
+                self._call["whole"] = _content(answer)
+
+    def said(self, text: str, when: float) -> None:
+        """The conversation keeps *text* as said to the model."""
+        self._flush_call()
+        self.file.add({"kind": "said", "text": text, "t": when})
+
+    def planned(self, run: Run) -> None:
+        """The calls of the reply are known; none has started."""
+        calls = [p.call for p in run.pending] + ([run.done_call] if run.done_call else [])
+        self._flush_call()
+        if len(calls) > 1:
+            done = len(run.pending) if run.done_call is not None else None
+            self.file.add({"kind": "calls", "calls": [_call_record(c) for c in calls], "done": done})
+
+    def starting(self, run: Run, pending: Pending) -> None:
+        """The tool of *pending* starts next: from here on it may have run."""
+        self._flush_call()
+        self._started.add(pending.call.call_id)
+        self.file.add({"kind": "start", "n": pending.number, "call": _call_record(pending.call)})
+        spec = run.plan.specs.get(pending.call.tool)
+        # What may run twice need not be known to have started.
+        self.file.write(sync=not getattr(spec, "idempotent", False))
+
+    def finished(self, run: Run, pending: Pending) -> None:
+        """The call is over while its batch goes on; the next start or step makes this durable."""
+        if pending.result is not None:
+            result = _result_record(pending.result)
+            self.file.add({"kind": "finish", "id": pending.call.call_id, "result": result})
+            self.file.write(sync=False)
+
+    def stepped(self, run: Run, pending: Pending, step: Step, when: float) -> None:
+        """*step* is about to be handed out; log and conversation hold it already."""
+        self._flush_call()
+        call = step.tool_call
+        record: dict[str, Any] = {"kind": "step", "n": step.number, "t": when}
+        if call.call_id in self._started:
+            record["id"] = call.call_id
+            self._started.discard(call.call_id)
+        else:
+            record["call"] = _call_record(call)
+        record["result"] = _result_record(step.tool_result)
+        record.update(_counters(run, pending))
+        hooks = self._hook_states()
+        if hooks:
+            record["hooks"] = hooks
+        self._steps.append(step)
+        self.file.add(record)
+        self.file.write(sync=True)
+
+    def _hook_states(self) -> dict[str, Any]:
+        now = {key: hook.save_state() for key, hook in self._hooks.items()}
+        changed = {key: state for key, state in now.items() if self._saved.get(key, _UNSAVED) != state}
+        self._saved.update(changed)
+        return changed
+
+    def compacted(self, run: Run) -> None:
+        """A compaction changed what is kept: write what it left, so that the past need not be repeated."""
+        self._flush_call()
+        steps = run.state.steps
+        changed = [i for i, step in enumerate(steps) if i >= len(self._steps) or step is not self._steps[i]]
+        results = {str(i): _result_record(steps[i].tool_result) for i in changed}
+        self._steps = list(steps)
+        self.file.add(
+            {
+                "kind": "compact",
+                "t": clock.now(),
+                "results": results,
+                "conversation": run.conversation.serialize(),
+                "log": run.session_log.to_list(),
+                "theory": run.session_log.current_theory,
+            }
+        )
+        self.file.write(sync=False)
+
+    def ended(self, run: Run) -> None:
+        """The run is over; closes the file."""
+        self._flush_call()
+        self.file.add(
+            {"kind": "end", "reason": run.stop_reason, "output": run.final_output, "t": clock.now()}
+        )
+        try:
+            self.file.write(sync=True)
+        finally:
+            self.file.close()
+
+
+_UNSAVED = object()
+
+
+def _key(index: int, hook: object) -> str:
+    return f"{index}:{type(hook).__name__}"
+
+
+def _counters(run: Run, pending: Pending) -> dict[str, Any]:
+    """What a resumed run must know besides the step; what is as it mostly is goes without saying."""
+    state = {
+        "free": pending.free,
+        "ran": pending.ran,
+        "queries": run.state.queries_used,
+        "llm_calls": run.llm_calls,
+        "notes": run.notes,
+        "rejection": run.rejection,
+        "parse_failures": run.parse_failures,
+        "answer_asked": run.answer_asked,
+        "stop": run.stop_request,
+        "accepted": run.final_output,
+    }
+    return {name: value for name, value in state.items() if value}
+
+
+def _content(reply: ChatReply) -> str | list[dict[str, Any]]:
+    """A text reply as its text, any other as its blocks."""
+    if len(reply.blocks) == 1 and set(reply.blocks[0]) == {"type", "text"}:
+        return str(reply.blocks[0]["text"])
+    return reply.blocks
+
+
+def _reply_record(reply: ChatReply) -> dict[str, Any]:
+    record: dict[str, Any] = {"reply": _content(reply)}
+    if reply.stop_reason:
+        record["stop"] = reply.stop_reason
+    if reply.model:
+        record["model"] = reply.model
+    if reply.usage is not None:
+        usage = reply.usage
+        record["usage"] = [usage.input_tokens, usage.output_tokens, usage.cached_tokens]
+    return record
+
+
+def _failure_record(call: ModelCall) -> dict[str, Any]:
+    problem = call.error
+    if problem is None:
+        return {}
+    return {"error": {"text": str(problem), "kind": problem.kind.value, "status": problem.status}}
+
+
+def _call_record(call: ToolCall) -> dict[str, Any]:
+    record: dict[str, Any] = {"tool": call.tool, "args": call.args, "id": call.call_id}
+    if call.reasoning:
+        record["why"] = call.reasoning
+    return record
+
+
+def _result_record(result: ToolResult) -> dict[str, Any]:
+    record: dict[str, Any] = {"args": result.args_summary}
+    if result.data is not None:
+        record["data"] = result.data
+    if result.duration_ms:
+        record["ms"] = round(result.duration_ms, 3)
+    if result.result_key is not None:
+        record["key"] = result.result_key
+    if result.error is not None:
+        record["error"] = result.error
+    detail = result.error_detail
+    if detail is not None:
+        record["detail"] = {
+            "kind": detail.kind.value,
+            "message": detail.message,
+            "retriable": detail.retriable,
+            "context": detail.context,
+        }
+    return record
