@@ -38,7 +38,7 @@ def show_own_frames(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
         return
     report.longrepr = excinfo.getrepr(
         style="short" if style == "short" else "long",
-        showlocals=item.config.getoption("showlocals", False),
+        showlocals=bool(item.config.getoption("showlocals", False)),
         tbfilter=_own,
     )
 

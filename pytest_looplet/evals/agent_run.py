@@ -7,6 +7,7 @@ captured output and logs. Frames of this file are cut from the agent's traceback
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -59,28 +60,9 @@ class AgentRun(pytest.Function):
         if inspect.isawaitable(answer):
             answer = request.getfixturevalue("looplet_await")(answer)
         self.trajectory = _as_trajectory(answer)
-        self._collect_artifacts(request)
-
-    def _collect_artifacts(self, request: pytest.FixtureRequest) -> None:
-        __tracebackhide__ = True
         assert isinstance(self.parent, EvalModule)
-        assert self.trajectory is not None
-        case: Case = self.cell.case
         for name, function in self.parent.collectors.items():
-            ctx = EvalContext.from_trajectory(self.trajectory, expected=case.expected)
-            wanted = [parameter for parameter in inspect.signature(function).parameters if parameter != "ctx"]
-            try:
-                found = function(ctx, **{fixture: request.getfixturevalue(fixture) for fixture in wanted})
-                if inspect.isawaitable(found):
-                    found = request.getfixturevalue("looplet_await")(found)
-            except Exception as error:
-                raise CollectorFailed(f"{name} raised {type(error).__name__}: {error}") from error
-            if not isinstance(found, dict):
-                raise CollectorFailed(f"{name} returned {type(found).__name__}; a collector returns a dict")
-            self.trajectory = replace(
-                self.trajectory,
-                artifacts={**self.trajectory.artifacts, **cast("dict[str, Any]", normal(found))},
-            )
+            self.trajectory = _with_artifacts(self.trajectory, name, function, self.cell.case, request)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """The agent's own frames only."""
@@ -88,6 +70,23 @@ class AgentRun(pytest.Function):
             return str(excinfo.value)
         excinfo.traceback = excinfo.traceback.cut(path=__file__).filter(excinfo)
         return super().repr_failure(excinfo)
+
+
+def _with_artifacts(
+    run: Trajectory, name: str, function: Callable[..., Any], case: Case, request: pytest.FixtureRequest
+) -> Trajectory:
+    """*run* with what one collector found in the world."""
+    ctx = EvalContext.from_trajectory(run, expected=case.expected)
+    wanted = [parameter for parameter in inspect.signature(function).parameters if parameter != "ctx"]
+    try:
+        found = function(ctx, **{fixture: request.getfixturevalue(fixture) for fixture in wanted})
+        if inspect.isawaitable(found):
+            found = request.getfixturevalue("looplet_await")(found)
+    except Exception as error:
+        raise CollectorFailed(f"{name} raised {type(error).__name__}: {error}") from error
+    if not isinstance(found, dict):
+        raise CollectorFailed(f"{name} returned {type(found).__name__}; a collector returns a dict")
+    return replace(run, artifacts={**run.artifacts, **cast("dict[str, Any]", normal(found))})
 
 
 def _as_trajectory(answer: object) -> Trajectory:

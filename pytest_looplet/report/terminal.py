@@ -46,10 +46,9 @@ def score_table(report: SessionReport) -> list[str]:
                 _worst(rows) if scores else _labels(rows),
             ]
         )
-    rest = sum(
-        max(len(cell) + 2 for cell in column)
-        for column in zip(HEADERS[1:], *(line[1:] for line in lines), strict=True)
-    )
+    # tabulate gives a heading two columns more than it needs, and every column a gap of two.
+    others = zip(*([f"{heading}  " for heading in HEADERS[1:]], *(line[1:] for line in lines)), strict=True)
+    rest = sum(max(map(len, column)) + 2 for column in others)
     for line in lines:
         line[0] = shorten(line[0], max(16, WIDTH - rest))
     table = tabulate(lines, HEADERS, tablefmt="simple", disable_numparse=True, colalign=ALIGNED)
