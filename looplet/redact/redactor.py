@@ -130,7 +130,18 @@ def _of_shape(shape: Shape, text: str) -> Iterator[Found]:
         name = found["name"] if "name" in shape.pattern.groupindex else ""
         if "[redacted:" in secret or "[env:" in secret or (name and not is_secret_field(name, secret)):
             continue
+        if shape.random and (text[found.end() : found.end() + 1] == "(" or not _looks_random(secret)):
+            continue
         yield Found(found.start(group), found.end(group), f"[redacted:{shape.kind}]")
+
+
+def _looks_random(text: str) -> bool:
+    """A digit among letters, or a long word of mixed case; the start of it decides."""
+    start = text[:200]
+    letters = any(char.isalpha() for char in start)
+    if any(char.isdigit() for char in start):
+        return letters
+    return letters and len(text) >= 16 and not start.islower() and not start.isupper()
 
 
 def _apart(found: list[Found]) -> list[Found]:

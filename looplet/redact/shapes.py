@@ -17,16 +17,20 @@ class Shape:
     Attributes:
         kind: Stands in the placeholder: `[redacted:github]`.
         hints: One of these is in every text that has it; lower case.
-        pattern: Finds it; a group `secret` is the part to take out, else all of it.
+        pattern: Finds it; a group `secret` is the part to take out, else all of it. It consumes whatever
+            it looks at, so that time stays linear in the text.
+        random: The secret must look like one: it has a digit or mixes capitals with small letters, and is
+            not the name of something that is called.
     """
 
     kind: str
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
+    random: bool = False
 
 
 _START = r"(?<![A-Za-z0-9])"
-_DIGIT = r"(?=[A-Za-z0-9_-]*\d)"
+_DIGIT = r"(?=[A-Za-z0-9_-]{0,200}\d)"
 
 
 def _token(kind: str, prefixes: str, rest: str) -> Shape:
@@ -50,15 +54,10 @@ _NAME_HINTS = (
     ),
 )
 # Begins with the telling word, not with the name it ends: a search that starts anywhere in a name is slow.
-_NAME = (
-    rf"(?<!page_)(?<!page-)(?<!next)(?<!cursor_)(?<!continuation_)(?:{'|'.join(_NAME_HINTS)})[A-Za-z0-9_]*"
-)
-_QUOTE = r"\\*[\"']"
-# Not a word: it has a digit, or is long and mixes capitals with small letters.
-_RANDOM = (
-    r"(?:(?=[\w+/=.~%-]*\d)(?=[\w+/=.~%-]*[A-Za-z])[\w+/=.~%-]{8,}|(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{16,})"
-    r"(?![\w(])"
-)
+_PAGES = r"(?<!page_)(?<!page-)(?<!next)(?<!cursor_)(?<!continuation_)"
+_NAME = rf"{_PAGES}(?:{'|'.join(_NAME_HINTS)})[A-Za-z0-9_]{{0,40}}"
+_QUOTE = r"\\{0,8}[\"']"
+_RUN = r"(?P<secret>[\w+/=.~%-]{8,}+)"
 
 SHAPES: tuple[Shape, ...] = (
     Shape(
@@ -92,20 +91,21 @@ SHAPES: tuple[Shape, ...] = (
     _token("sendgrid", "SG.", r"[\w-]{16,}\.[\w-]{16,}"),
     _token("age", "AGE-SECRET-KEY-1", r"[A-Z0-9]{30,}"),
     _token("twilio", "SK", r"[0-9a-f]{32}(?![A-Za-z0-9])"),
-    _token("jwt", "eyJ", r"[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){1,3}"),
+    _token("jwt", "eyJ", r"[\w-]{8,4000}+\.[\w-]{4,}+(?:\.[\w-]*+){1,3}"),
     Shape("telegram", (":a",), re.compile(r"(?<!\d)\d{8,10}:A[\w-]{30,40}(?![\w-])")),
     Shape(
         "webhook",
         ("hooks.slack.com", "/api/webhooks/", "webhook.office.com"),
         re.compile(
             r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks"
-            r"|[\w-]+\.webhook\.office\.com)(?:/|%2F)(?P<secret>[\w/%@-]{16,})"
+            r"|\.webhook\.office\.com)(?:/|%2F)(?P<secret>[\w/%@-]{16,})"
         ),
     ),
     Shape(
         "bearer",
         ("bearer",),
-        re.compile(rf"(?i:\bbearer(?:\s|%20|\+)+)(?P<secret>(?=\S{{16}}){_RANDOM})"),
+        re.compile(r"(?i:\bbearer(?:\s|%20|\+){1,5})(?P<secret>[\w+/=.~%-]{16,}+)"),
+        random=True,
     ),
     Shape(
         "basic",
@@ -124,13 +124,14 @@ SHAPES: tuple[Shape, ...] = (
         "field",
         _NAME_HINTS,
         re.compile(
-            rf"(?P<name>(?i:{_NAME})){_QUOTE}\s*:\s*(?P<quote>{_QUOTE})(?P<secret>(?:(?!(?P=quote)).)+)(?P=quote)"
+            rf"(?P<name>(?i:{_NAME})){_QUOTE}\s{{0,5}}:\s{{0,5}}(?P<quote>{_QUOTE})(?P<secret>(?:(?!(?P=quote)).){{1,4000}})(?P=quote)"
         ),
     ),
     Shape(
         "assigned",
         _NAME_HINTS,
-        re.compile(rf"(?i:{_NAME})\s*[=:]\s*(?:{_QUOTE})?(?P<secret>{_RANDOM})"),
+        re.compile(rf"(?i:{_NAME})\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}"),
+        random=True,
     ),
     Shape(
         "query",

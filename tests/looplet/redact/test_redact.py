@@ -1,0 +1,195 @@
+"""Secrets are found wherever they stand and however they are written; what only looks like one stays."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from looplet.redact import Redactor, is_secret_header, is_secret_name, is_secret_query, known_secrets
+
+PLANTED = [
+    json.loads(line) for line in (Path(__file__).parent / "planted_secrets.jsonl").read_text().splitlines()
+]
+"""Synthetic credentials and the text around them, stored backwards so that secret scanners stay quiet."""
+
+# Channels that are not text as such: HTTP has its own tests for them.
+IN_HTTP = {"req_header", "resp_header", "req_uri", "resp_stream", "env"}
+IN_TEXT = {row["id"]: row for row in PLANTED if row["where"] not in IN_HTTP}
+
+
+def secret_and_carrier(row: dict[str, Any]) -> tuple[str, str]:
+    return row["value"][::-1], row["carrier"][::-1]
+
+
+@pytest.mark.parametrize("name", [n for n, r in IN_TEXT.items() if r["must_be_redacted"] == "yes"])
+def test_PR_05_planted_secrets_are_taken_out(name: str) -> None:
+    secret, carrier = secret_and_carrier(IN_TEXT[name])
+    redactor = Redactor()
+    clean = redactor.text(carrier)
+    assert secret not in clean
+    assert secret not in json.loads(f'"{clean}"') if carrier[0] != "{" else True
+    assert redactor.text(clean) == clean
+
+
+@pytest.mark.parametrize("name", [n for n, r in IN_TEXT.items() if r["must_be_redacted"] == "yes"])
+def test_PR_05_planted_secrets_are_taken_out_of_data(name: str) -> None:
+    secret, carrier = secret_and_carrier(IN_TEXT[name])
+    data = json.loads(carrier) if carrier[0] == "{" else {"content": [carrier, carrier]}
+    clean = json.dumps(Redactor().value(data))
+    assert secret not in clean
+    assert json.dumps(secret)[1:-1] not in clean
+
+
+@pytest.mark.parametrize("name", [n for n, r in IN_TEXT.items() if r["must_be_redacted"] == "no"])
+def test_PR_05_what_is_no_secret_stays(name: str) -> None:
+    _, carrier = secret_and_carrier(IN_TEXT[name])
+    assert Redactor().text(carrier) == carrier
+
+
+HARMLESS = [
+    "max_tokens: 2000, token_type: bearer",
+    "the password: must have 8 characters",
+    "sk-learn is short for scikit-learn-contrib-packages",
+    "token = get_token()",
+    "Basic understanding of authorization basics",
+    '{"tokens": ["Hello"], "next_page_token": "abc12345678"}',
+    "https://example.com/a?key=v1&other=2",
+    "commit 1a2b3c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b",
+    "api_key=os.environ['OPENAI_API_KEY']",
+    "call_9b2f0a41c7d84e55 chatcmpl-AbCdEf0123456789 req_011CQx",
+    "image sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+    "a/very/long/path/that/has/many/parts/and/no/secret/in/it.txt",
+    "fingerprint 2b:9c:11:aa and port 8080:9090",
+]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_PR_05_ordinary_text_stays(text: str) -> None:
+    assert Redactor().text(text) == text
+    assert Redactor().value({"logprobs": [{"token": "Hello"}], "text": text})["text"] == text
+
+
+def test_values_under_telling_names() -> None:
+    data = {
+        "password": "hunter22",
+        "client_secret": "abcd-efgh",
+        "apiKey": "k-1234567",
+        "accessToken": "zzzz-1111",
+        "token": "Hello",
+        "tokens": 12,
+        "schema": {"password": {"type": "string"}},
+        "usage": {"prompt_tokens": 3},
+    }
+    clean = Redactor().value(data)
+    assert [clean[name] for name in ("password", "client_secret", "apiKey", "accessToken")] == [
+        "[redacted:field]"
+    ] * 4
+    for name in ("token", "tokens", "schema", "usage"):
+        assert clean[name] is data[name]
+
+
+SECRET = 'p4ss w"rd/é+\\x9f8e'
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        json.dumps(json.dumps(SECRET))[3:-3],
+        quote(SECRET, safe=""),
+        quote(SECRET),
+    ],
+)
+def test_PR_06_a_variables_value_in_every_spelling(spelled: str) -> None:
+    redactor = Redactor.of_environment({"DB_PASSWORD": SECRET, "HOME": "/root"})
+    assert redactor.text(f"before {spelled} after") == "before [env:DB_PASSWORD] after"
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 3, 7])
+def test_PR_06_a_variables_value_inside_base64(shift: int) -> None:
+    redactor = Redactor.of_environment({"DB_PASSWORD": SECRET})
+    packed = base64.b64encode(b"\xff" * shift + SECRET.encode() + b"\x00tail").decode()
+    clean = redactor.text(packed)
+    # As a part of longer base64, or as a base64 text that says nothing else.
+    assert clean == "[redacted:base64]" or len(clean.replace("[env:DB_PASSWORD]", "")) < 20 + 2 * shift
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("OPENAI_API_KEY", "abc123def456", True),
+        ("GITHUB_TOKEN", "abc123def456", True),
+        ("DB_PASSWORD", "abc123def456", True),
+        ("AWS_SECRET_ACCESS_KEY", "abc123def456", True),
+        ("MY_SERVICE_API_KEY_2", "abc123def456", True),
+        ("PLAIN", "abc123def456", False),
+        ("MONKEY_BUSINESS", "abc123def456", False),
+        ("SSH_AUTH_SOCK", "/tmp/ssh-abc/agent.1", False),
+        ("API_KEY_FILE", "keys/abc123.txt", False),
+        ("SECRET_MODE", "production", False),
+        ("TOKEN_LIMIT", "123456789", False),
+        ("SHORT_KEY", "abc12", False),
+    ],
+)
+def test_PR_06_which_variables_hold_secrets(name: str, value: str, kept: bool) -> None:
+    assert known_secrets({name: value}) == ({value: name} if kept else {})
+
+
+def test_two_variables_with_one_value_go_by_the_first_name() -> None:
+    assert known_secrets({"B_KEY": "abc123def", "A_KEY": "abc123def"}) == {"abc123def": "A_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        *(
+            (n, True)
+            for n in ("Authorization", "x-api-key", "api-key", "Cookie", "set-cookie", "X-Auth-Token")
+        ),
+        *((n, True) for n in ("x-goog-api-key", "proxy-authorization", "x-amz-security-token")),
+        *(
+            (n, False)
+            for n in ("content-type", "x-request-id", "x-ratelimit-remaining-tokens", "retry-after")
+        ),
+    ],
+)
+def test_headers_that_hold_credentials(name: str, secret: bool) -> None:
+    assert is_secret_header(name) is secret
+
+
+def test_names_of_query_fields_and_variables() -> None:
+    assert [is_secret_query(n) for n in ("key", "access_token", "sig", "alt", "page_token")] == [True] * 3 + [
+        False
+    ] * 2
+    assert is_secret_name("AZURE_OPENAI_KEY")
+    assert not is_secret_name("KEYBOARD")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text() | st.text("skghp_-AIza0123456789eyJ.=:/ \"'\\[]bearer", max_size=80))
+def test_redacting_twice_changes_nothing_more(text: str) -> None:
+    redactor = Redactor.of_environment({"X_KEY": "abc123def"})
+    clean = redactor.text(text)
+    assert redactor.text(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "word", ["password", "a-", "token=", "token=a-(", "://", "-eyJ", "sk-", "A", 'pwd":"']
+)
+def test_no_text_takes_more_than_linear_time(word: str) -> None:
+    # A search that tried every start and every length would need minutes for this.
+    Redactor().text(word * (100_000 // len(word)))
+
+
+def test_a_users_own_function_is_called_last() -> None:
+    redactor = Redactor(extra=[lambda text: text.replace("[redacted:", "<")])
+    assert redactor.text("ghp_" + "a1" * 18) == "<github]"
