@@ -30,7 +30,7 @@ MAX_NODES = 1_000_000
 REPR_CHARS = 2_000
 """Characters kept of the `repr` of an object that is no data."""
 
-_INT_BOUND = 10**MAX_DIGITS
+_INT_BOUND: int = 10**MAX_DIGITS
 _SMALL_INT = 1 << 62
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _TEXT_MODULES = frozenset({"decimal", "fractions", "uuid", "pathlib", "ipaddress", "zoneinfo"})
@@ -62,24 +62,24 @@ def dumps(value: object) -> str:
     return _encode(normal(value))
 
 
-def plain(value: object, depth: int = MAX_DEPTH) -> bool:
+def plain(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Whether *value* is strict JSON data as it stands, at most *depth* containers deep."""
     kind = type(value)
     if kind is str:
-        return _sound(value)  # type: ignore[arg-type]
+        return _sound(value)
     if kind is int:
         return bool(-_INT_BOUND < value < _INT_BOUND)
     if kind is float:
-        return bool(value - value == 0.0)  # type: ignore[operator]
+        return bool(value - value == 0.0)
     if kind is dict:
         if not depth:
             return False
-        for key, item in value.items():  # type: ignore[attr-defined]
+        for key, item in value.items():
             if type(key) is not str or not _sound(key) or not plain(item, depth - 1):
                 return False
         return True
     if kind is list:
-        return depth > 0 and all(plain(item, depth - 1) for item in value)  # type: ignore[attr-defined]
+        return depth > 0 and all(plain(item, depth - 1) for item in value)
     return value is None or kind is bool
 
 

@@ -74,7 +74,7 @@ class Compiler:
         tests = [build(schema[word], schema, self, at) for word, build in KEYWORDS.items() if word in schema]
         if not OBJECT_KEYWORDS.isdisjoint(schema):
             tests.append(objects(schema, self, at))
-        return _together(tests)
+        return _together(tests, "type" in schema)
 
     def reference(self, target: str, at: str) -> Test:
         """The test for a local reference such as `#/$defs/node`."""
@@ -85,21 +85,26 @@ class Compiler:
         return self.known[target]
 
     def resolve(self, target: str, at: str) -> object:
-        """The subschema that *target* points to."""
-        found: object = self.root
+        """The subschema that *target* points to, through references that are nothing else."""
+        seen: list[str] = []
+        while target not in seen:
+            seen.append(target)
+            found = self.place(target, at)
+            if not isinstance(found, Mapping) or set(found) != {"$ref"} or not isinstance(found["$ref"], str):
+                return found
+            target = found["$ref"]
+        raise ConfigError(f"{at}.$ref: {target!r} leads back to itself")
+
+    def place(self, target: str, at: str) -> object:
+        """What stands at *target*, a JSON pointer."""
         if target != "#" and not target.startswith("#/"):
             raise ConfigError(f"{at}.$ref: {target!r} is not local; use '#/$defs/NAME'")
-        seen = [target]
+        found: object = self.root
         for part in target.split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(found, Mapping) or key not in found:
                 raise ConfigError(f"{at}.$ref: nothing at {target!r}")
             found = found[key]
-        while isinstance(found, Mapping) and set(found) == {"$ref"} and isinstance(found["$ref"], str):
-            if found["$ref"] in seen:
-                raise ConfigError(f"{at}.$ref: {target!r} leads back to itself")
-            seen.append(found["$ref"])
-            found = self.resolve(found["$ref"], at) if len(seen) < 100 else found
         return found
 
 
@@ -111,19 +116,21 @@ def _nothing(value: object) -> Found:
     return [("", "nothing is allowed here")]
 
 
-def _together(tests: list[Test]) -> Test:
+def _together(tests: list[Test], has_type: bool) -> Test:
     if not tests:
         return _anything
     if len(tests) == 1:
         return tests[0]
-    if len(tests) == 2:
-        first, second = tests
+    first, others = tests[0], tests[1:]
+    if has_type and len(others) == 1:
+        second = others[0]
         return lambda value: first(value) or second(value)
 
     def every(value: object) -> Found:
-        found: list[tuple[str, str]] = []
-        for test in tests:
-            found.extend(test(value))
+        found = list(first(value))
+        if not (has_type and found):  # of the wrong type, and nothing else that is said of it matters
+            for test in others:
+                found += test(value)
         return found
 
     return every

@@ -90,15 +90,12 @@ def _converting(function: Callable[..., Any], converts: dict[str, Convert]) -> C
     def built(kwargs: dict[str, Any]) -> dict[str, Any]:
         return {name: converts[name](v) if name in converts else v for name, v in kwargs.items()}
 
-    if inspect.iscoroutinefunction(function):
+    @functools.wraps(function)
+    def execute(**kwargs: Any) -> Any:
+        return function(**built(kwargs))
 
-        @functools.wraps(function)
-        async def execute(**kwargs: Any) -> Any:
-            return await function(**built(kwargs))
-    else:
+    @functools.wraps(function)
+    async def execute_async(**kwargs: Any) -> Any:
+        return await function(**built(kwargs))
 
-        @functools.wraps(function)
-        def execute(**kwargs: Any) -> Any:
-            return function(**built(kwargs))
-
-    return execute
+    return execute_async if inspect.iscoroutinefunction(function) else execute

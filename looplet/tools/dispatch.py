@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from looplet.clock import perf
-from looplet.tools.cut import RESULT_CHARS, cut
+from looplet.tools.cut import RESULT_CHARS, cut, size_within
 from looplet.tools.failure import describe, refused, tool_error
 from looplet.tools.spec import ToolSpec
 from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
@@ -19,8 +19,8 @@ from looplet.values import bounded, plain_copy
 SUMMARY_CHARS = 50
 """Characters of one argument's value in a summary."""
 
-COLLECTED_ITEMS = 100_000
-"""Items taken from a generator that a tool returns."""
+RAW_ARGUMENTS = "_raw_arguments"
+"""The one argument of a call whose arguments a backend could not read; holds what the model wrote."""
 
 Outcome = tuple[Any, BaseException | None]
 """What a tool's body came to: its value, or the exception it raised."""
@@ -70,9 +70,13 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
     kwargs = _own_args(call.args)
     if door.takes.ctx:
         kwargs.pop("ctx", None)
+    if RAW_ARGUMENTS in kwargs and RAW_ARGUMENTS not in door.names:
+        raw = bounded(str(kwargs[RAW_ARGUMENTS]), 300)
+        message = f"The arguments of {spec.name} are not a valid JSON object: {raw}"
+        return refused(call, ErrorKind.PARSE, message)
     wrong = door.check(kwargs)
     if wrong:
-        return _invalid(owner, call, kwargs, wrong, door.names)
+        return _invalid(owner, call, wrong)
     if door.takes.ctx:
         kwargs["ctx"] = ctx
     return Ready(spec, call, kwargs, ctx, perf())
@@ -90,13 +94,7 @@ def _own_args(args: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _invalid(
-    owner: Owner, call: ToolCall, kwargs: dict[str, Any], wrong: list[str], names: frozenset[str]
-) -> ToolResult:
-    if "_raw_arguments" in kwargs and "_raw_arguments" not in names:
-        raw = bounded(str(kwargs["_raw_arguments"]), 300)
-        message = f"The arguments of {call.tool} are not a valid JSON object: {raw}"
-        return refused(call, ErrorKind.PARSE, message)
+def _invalid(owner: Owner, call: ToolCall, wrong: list[str]) -> ToolResult:
     message = f"Invalid arguments for {call.tool}: {'; '.join(wrong)}"
     return refused(
         call,
@@ -135,15 +133,15 @@ class Collected:
 
     def __init__(self) -> None:
         self.items: list[Any] = []
-        self._chars = 0
+        self._room = RESULT_CHARS - 100  # the mark needs room too
 
     def take(self, item: Any) -> bool:
         """Add *item*; False once there is room for no more, with a mark as the last item."""
-        if len(self.items) >= COLLECTED_ITEMS or self._chars > RESULT_CHARS:
+        self._room -= size_within(item, RESULT_CHARS) + 2
+        if self._room < 0:
             self.items.append("... [more items left out] ...")
             return False
         self.items.append(item)
-        self._chars += len(item) if isinstance(item, str) else 1
         return True
 
 

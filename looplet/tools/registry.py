@@ -24,7 +24,7 @@ class BaseToolRegistry:
     def __init__(self) -> None:
         self._tools: dict[str, ToolSpec] = {}
         self._described: list[ToolSpec] = []
-        self._catalog = ""
+        self._catalog = "Available tools:"
         self._schemas: list[dict[str, Any]] = []
 
     def register(self, spec: ToolSpec, *, replace: bool = False) -> None:

@@ -119,9 +119,9 @@ class ToolSpec:
         if door is None or door.execute is not self.execute or door.parameters is not self.parameters:
             takes = probe(self.execute)
             schema = self._schema_at_door(takes)
+            check = compile_schema(schema)
             names = frozenset(schema["properties"]) | takes.names
-            door = Door(self.execute, self.parameters, takes, compile_schema(schema), names)
-            self._door = door
+            self._door = door = Door(self.execute, self.parameters, takes, check, names)
         return door
 
     def _schema_at_door(self, takes: Takes) -> dict[str, Any]:

@@ -225,7 +225,7 @@ def test_PA_06_with_one_damaged_there_are_all_or_none(several, data):
     reply = "\n".join([*texts[:which], damaged, *texts[which + 1 :]])
     names_found = [name for name, _ in found(reply)]
     whole = [call["tool"] for number, call in enumerate(several) if number != which]
-    # The damage may leave a call with other arguments, or data that is no call; its neighbours stay or none does.
+    # The damage may leave a call with other arguments, or data: its neighbours all stay, or none does.
     assert names_found == [] or [n for n in whole if n in names_found] == whole
 
 
