@@ -18,8 +18,10 @@ from looplet.events import EventPayload, LifecycleEvent
 from looplet.memory import render_memory
 from looplet.session import SessionLog
 from looplet.types import AgentState, DefaultState, ToolCall, ToolContext, capabilities_of
+from looplet.values import dumps
 
 if TYPE_CHECKING:
+    from looplet.checkpoint import RunJournal
     from looplet.compact import CompactService
 
 REPLY_ROOM = 3_000
@@ -49,8 +51,16 @@ def prepare(
     state = _bounded_state(state, config)
     session_log = SessionLog() if session_log is None else session_log
     conversation = Conversation() if conversation is None else conversation
-    plan = _plan(llm, {} if task is None else task, registry, context, slots, config, state, stream)
-    return Run(plan, state, session_log, conversation, wire=plan.wire, llm=llm)
+    journal = _journal(config, slots)
+    plan = _plan(llm, {} if task is None else task, registry, context, slots, config, state, stream, journal)
+    run = Run(plan, state, session_log, conversation, wire=plan.wire, llm=llm)
+    if config.initial_checkpoint is not None:
+        from looplet.checkpoint import continue_from
+
+        continue_from(run, config.initial_checkpoint)
+    if journal is not None:
+        _resume_or_begin(journal, run, config)
+    return run
 
 
 def _require_backend(llm: Any) -> None:
@@ -113,6 +123,7 @@ def _plan(
     config: LoopConfig,
     state: AgentState,
     stream: Any,
+    journal: RunJournal | None,
 ) -> Plan:
     limited = isinstance(state, DefaultState)
     given = config.max_steps != DEFAULT_MAX_STEPS
@@ -123,7 +134,8 @@ def _plan(
         context=context,
         session_id=config.session_id or clock.new_id(),
         slots=slots,
-        observers=Observers(_observers(config, slots, stream)),
+        observers=Observers(_observers(config, slots, stream, journal)),
+        journal=journal,
         wire=_wire(llm, config),
         # A state that never runs out would never stop, so its first answer bounds it.
         step_limit=None if limited else (config.max_steps if given else state.budget_remaining),
@@ -161,14 +173,51 @@ def _plan(
     )
 
 
-def _observers(config: LoopConfig, slots: Slots, stream: Any) -> list[Any]:
-    observers = list(config.observers)
+def _observers(config: LoopConfig, slots: Slots, stream: Any, journal: RunJournal | None) -> list[Any]:
+    observers = [*config.observers, *([journal] if journal is not None else [])]
     if stream is not None:
         from looplet.streaming import StreamingHook, StreamObserver
 
         doubled = any(isinstance(hook, StreamingHook) for hook in slots.hooks)
         observers.append(StreamObserver(stream, max_steps=config.max_steps, ends=not doubled))
     return observers
+
+
+def _journal(config: LoopConfig, slots: Slots) -> RunJournal | None:
+    if config.checkpoint_dir is None:
+        return None
+    from looplet.checkpoint import JournalFile, RunJournal
+
+    return RunJournal(JournalFile(config.checkpoint_dir), slots.hooks)
+
+
+def _resume_or_begin(journal: RunJournal, run: Run, config: LoopConfig) -> None:
+    from looplet.checkpoint import resume_or_begin
+
+    try:
+        resume_or_begin(journal, run, _agent_identity(run), config.resume)
+    except BaseException:
+        journal.file.close()
+        raise
+
+
+def _agent_identity(run: Run) -> dict[str, Any]:
+    """What makes two agents the same for a resume: their tools' schemas and their permission rules."""
+    tools = {schema["name"]: _fingerprint(schema) for schema in run.plan.tools.tool_schemas()}
+    rules = [repr(rule) for hook in run.plan.slots.hooks for rule in _rules_of(hook)]
+    return {"tools": tools, "rules": _fingerprint(rules)}
+
+
+def _rules_of(hook: Any) -> Sequence[Any]:
+    engine = getattr(hook, "engine", None)
+    rules = getattr(engine, "rules", ())
+    return [(r.tool, r.decision, r.reason) for r in rules if hasattr(r, "decision")]
+
+
+def _fingerprint(value: Any) -> str:
+    from zlib import crc32
+
+    return f"{crc32(dumps(value).encode()):08x}"
 
 
 def _selector(config: LoopConfig) -> Callable[[], tuple[Any, Wire]] | None:

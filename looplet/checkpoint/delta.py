@@ -1,7 +1,7 @@
 """A prompt, written as what is new in it since the one before.
 
-A text prompt repeats most of the prompt before it. Stored as lines and as ranges of earlier lines, a run's prompts take
-the space of what was added, and a person can still read them.
+A text prompt repeats most of the prompt before it. Stored as lines and as ranges of earlier lines, a run's
+prompts take the space of what was added, and a person can still read them.
 """
 
 from __future__ import annotations

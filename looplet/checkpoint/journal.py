@@ -1,15 +1,16 @@
 """The journal of a run: one file, one JSON object a line, only ever appended to.
 
-Each line carries a checksum of itself, so a line that was cut off by a kill or a power loss is known for what it
-is. What must survive a power loss is synced: the line that a call is about to start, and the line of a step before
-that step is handed out. Space is reserved ahead of the writing, because a sync that need not grow the file is the
-cheaper one; the unused rest is cut off when the journal is closed and passed over when it is read.
+Each line carries a checksum of itself, so a line that a kill or a power loss cut off is known for what it is.
+What must survive a power loss is synced: the line that a call is about to start, and the line of a step
+before that step is handed out. Space is reserved ahead of the writing, because a sync that need not grow the file is
+the cheaper one; the unused rest is cut off when the journal is closed and passed over when it is read.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from looplet.errors import CheckpointError
 from looplet.values import dumps
 
 NAME = "journal.jsonl"
+OLD_NAME = "journal.old.jsonl"
 VERSION = 1
 
 RESERVE = 64 * 1024
@@ -62,17 +64,28 @@ class JournalFile:
                 "of its own"
             ) from problem
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self, *, forgiving: bool = False) -> list[dict[str, Any]]:
         """All whole records, oldest first; what is appended next follows the last of them.
 
         A line that was cut off at the very end is dropped.
+
+        Args:
+            forgiving: End at the first damaged line, with a warning, instead of refusing the journal.
 
         Raises:
             CheckpointError: A line before the last is damaged.
         """
         data = self.path.read_bytes()
-        records, self._end = parse(data, self.path)
+        records, self._end = parse(data, self.path, forgiving=forgiving)
         return records
+
+    def set_aside(self) -> None:
+        """Begin anew; what was there is kept as `journal.old.jsonl`, in place of an older one."""
+        data = self.path.read_bytes()
+        if data.strip(b"\0"):
+            self.path.with_name(OLD_NAME).write_bytes(data)
+        os.ftruncate(self._file, 0)
+        self._reserved = 0
 
     def cut_after(self, records: int) -> None:
         """Forget everything after the first *records* lines."""
@@ -145,8 +158,11 @@ class JournalFile:
         os.close(self._file)
 
 
-def parse(data: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
+def parse(data: bytes, path: Path, *, forgiving: bool = False) -> tuple[list[dict[str, Any]], int]:
     """The whole records in *data* and where they end.
+
+    Args:
+        forgiving: Stop at a damaged line, with a warning that names it.
 
     Raises:
         CheckpointError: A line before the last is damaged, or the version is one this code does not know.
@@ -161,6 +177,9 @@ def parse(data: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
         if record is None:
             if place + len(line) >= len(data):
                 break  # The last line: cut off while it was written.
+            if forgiving:
+                _warn(f"{path}: line {number} and all after it are damaged and left out")
+                break
             raise CheckpointError(
                 f"{path}, line {number}: damaged; {len(records)} lines before it are whole. "
                 'LoopConfig(resume="force") goes on after those'
@@ -196,12 +215,18 @@ def _check_version(first: dict[str, Any], path: Path) -> None:
         )
 
 
+def _warn(text: str) -> None:
+    import logging
+
+    logging.getLogger("looplet.checkpoint").warning(text)
+
+
 def _unusable(path: Path, what: str, problem: OSError) -> CheckpointError:
     reason = problem.strerror or str(problem)
     return CheckpointError(f"{path} {what}: {reason}. Free the disk, or pass another checkpoint_dir")
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     _sync = os.fsync

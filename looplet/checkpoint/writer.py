@@ -17,7 +17,8 @@ Records, by their `kind`:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from looplet import clock
@@ -59,6 +60,16 @@ class RunJournal:
         self._call: dict[str, Any] | None = None
         self._started: set[str] = set()
         self._steps: list[Any] = []
+        self._is_muted = False
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Write nothing meanwhile: what is recorded now is in the journal already."""
+        self._is_muted = True
+        try:
+            yield
+        finally:
+            self._is_muted = False
 
     def begin(self, run: Run, agent: Mapping[str, Any]) -> None:
         """Write who runs what; the first record of a journal."""
@@ -74,6 +85,8 @@ class RunJournal:
 
     def model_called(self, call: ModelCall) -> None:
         """Keep a model call; it is written with the next record that is."""
+        if self._is_muted:
+            return
         self._flush_call()
         request, reply = call.request, call.reply
         lines = request.prompt.split("\n") if request.method != "chat" else []
@@ -108,6 +121,8 @@ class RunJournal:
 
     def said(self, text: str, when: float) -> None:
         """The conversation keeps *text* as said to the model."""
+        if self._is_muted:
+            return
         self._flush_call()
         self.file.add({"kind": "said", "text": text, "t": when})
 

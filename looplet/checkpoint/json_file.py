@@ -1,0 +1,35 @@
+"""One JSON file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+from looplet.errors import CheckpointError
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write *value* beside *path* and put it in its place; mode 0600, synced.
+
+    Raises:
+        CheckpointError: The file cannot be written; what was at *path* is as it was.
+    """
+    temporary = None
+    try:
+        handle, temporary = mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as problem:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+        reason = problem.strerror or str(problem)
+        raise CheckpointError(f"{path} cannot be written: {reason}") from problem

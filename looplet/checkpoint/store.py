@@ -1,0 +1,227 @@
+"""Checkpoints as values, stores for them, and reading back what a run's journal holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from json import JSONDecodeError, loads
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from looplet import clock
+from looplet.checkpoint.journal import NAME, parse
+from looplet.checkpoint.json_file import write_json
+from looplet.conversation import Conversation
+from looplet.errors import CheckpointError, ConfigError
+from looplet.session import LogEntry, SessionLog
+from looplet.values import normal
+
+
+@dataclass
+class Checkpoint:
+    """A run at one of its steps, as plain data.
+
+    Attributes:
+        step_number: The last step that is in it.
+        session_log_data: `{"entries": [...], "current_theory": str}`.
+        conversation_data: What `Conversation.serialize` gives, or None.
+        config_snapshot: Counters: `max_steps`, `queries_used`, `budget_remaining`.
+        tool_results_store: The caller's own.
+        metadata: `task`, and whatever else the writer adds.
+        created_at: Seconds since the epoch.
+    """
+
+    step_number: int
+    session_log_data: dict[str, Any] = field(default_factory=dict)
+    conversation_data: dict[str, Any] | None = None
+    config_snapshot: dict[str, Any] = field(default_factory=dict)
+    tool_results_store: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    created_at: float = field(default_factory=clock.now)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The seven fields as a dict."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Checkpoint:
+        """The checkpoint that `to_dict` gave; only `step_number` is required.
+
+        Raises:
+            CheckpointError: *data* has another shape.
+        """
+        number = data.get("step_number")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise CheckpointError(f"a checkpoint needs a step_number, an int; this one has {number!r}")
+        return cls(**{name: data[name] for name in _FIELDS if name in data})
+
+
+_FIELDS = tuple(Checkpoint.__dataclass_fields__)
+
+
+@runtime_checkable
+class CheckpointStore(Protocol):
+    """Keeps checkpoints under keys."""
+
+    def save(self, checkpoint: Checkpoint, key: str) -> None:
+        """Keep *checkpoint* under *key*, in place of what was there."""
+        ...
+
+    def load(self, key: str) -> Checkpoint | None:
+        """What is kept under *key*, or None."""
+        ...
+
+
+_KEY = re.compile(r"[^/\\\0]{1,120}")
+
+
+class FileCheckpointStore:
+    """One JSON file for each key in a folder; also reads the journal that a run keeps there.
+
+    Args:
+        directory: Made with mode 0700 if it is not there; files have mode 0600, for they hold prompts.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def save(self, checkpoint: Checkpoint, key: str) -> None:
+        """Write `{key}.json`, whole or not at all.
+
+        Raises:
+            ValueError: *key* cannot be a file name of its own.
+            CheckpointError: The file cannot be written; the old one is as it was.
+        """
+        write_json(self._path(key), normal(checkpoint.to_dict()))
+
+    def load(self, key: str) -> Checkpoint | None:
+        """The checkpoint under *key*, or None where there is none.
+
+        Raises:
+            ValueError: *key* cannot be a file name of its own.
+            CheckpointError: The file cannot be read; names it and the reason.
+        """
+        path = self._path(key)
+        return _load(path) if path.exists() else None
+
+    def load_latest(self) -> Checkpoint | None:
+        """The checkpoint of the highest step, of all files and the journal; None where there is none.
+
+        A file that cannot be read is passed over with a warning that names it.
+        """
+        found: Checkpoint | None = None
+        for path in sorted(self.directory.glob("*.json")):
+            try:
+                one = _load(path)
+            except CheckpointError as problem:
+                _warn(f"passed over: {problem}")
+                continue
+            if found is None or one.step_number > found.step_number:
+                found = one
+        journal = self.directory / NAME
+        if journal.exists():
+            from looplet.checkpoint.reader import JournalCheckpoint
+
+            records, _ = parse(journal.read_bytes(), journal)
+            if records:
+                one = JournalCheckpoint(records)
+                found = one if found is None or one.step_number > found.step_number else found
+        return found
+
+    def _path(self, key: str) -> Path:
+        # Only separators are taken off, as ever; what is left must be a name that no other key shares.
+        name = re.split(r"[/\\]", key)[-1] if isinstance(key, str) else ""
+        if name in ("", ".", "..") or not _KEY.fullmatch(name):
+            raise ConfigError(f"checkpoint key {key!r}: use 1 to 120 characters without separators")
+        return self.directory / f"{name}.json"
+
+
+def _load(path: Path) -> Checkpoint:
+    try:
+        data = loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, JSONDecodeError, RecursionError) as problem:
+        raise CheckpointError(f"{path} cannot be read: {problem}") from problem
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} is no checkpoint: it holds {type(data).__name__}, not an object")
+    try:
+        return Checkpoint.from_dict(data)
+    except CheckpointError as problem:
+        raise CheckpointError(f"{path}: {problem}") from problem
+
+
+def _warn(text: str) -> None:
+    import logging
+
+    logging.getLogger("looplet.checkpoint").warning(text)
+
+
+class CheckpointHook:
+    """Saves a checkpoint of the caller's making every few steps.
+
+    Args:
+        store: Where to.
+        get_checkpoint_data: `(step_num) -> Checkpoint`.
+        save_every_n_steps: After each step whose number this divides.
+    """
+
+    def __init__(
+        self,
+        store: CheckpointStore,
+        get_checkpoint_data: Callable[[int], Checkpoint],
+        save_every_n_steps: int = 5,
+    ) -> None:
+        self.store = store
+        self.get_checkpoint_data = get_checkpoint_data
+        self.save_every_n_steps = save_every_n_steps
+
+    def pre_prompt(self, state: Any, session_log: Any, context: Any, step_num: int) -> None:
+        """Nothing to say."""
+
+    def pre_dispatch(self, state: Any, session_log: Any, tool_call: Any, step_num: int) -> None:
+        """No opinion."""
+
+    def post_dispatch(
+        self, state: Any, session_log: Any, tool_call: Any, tool_result: Any, step_num: int
+    ) -> None:
+        """Save, if it is time."""
+        if step_num % self.save_every_n_steps == 0:
+            self.store.save(self.get_checkpoint_data(step_num), f"step_{step_num}")
+
+    def check_done(self, state: Any, session_log: Any, context: Any, step_num: int) -> None:
+        """No opinion."""
+
+    def should_stop(self, state: Any, step_num: int, new_entities: int) -> bool:
+        """Never."""
+        return False
+
+    def on_loop_end(self, state: Any, session_log: Any, context: Any, llm: Any) -> int:
+        """No model call was made."""
+        return 0
+
+
+def resume_loop_state(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a loop needs to go on.
+
+    Returns:
+        `session_log`, `conversation` (or None), `step_offset`, `state_counters` and `metadata`.
+    """
+    log = SessionLog()
+    data = checkpoint.session_log_data or {}
+    log.entries.extend(LogEntry(**entry) for entry in data.get("entries", ()))
+    log.current_theory = data.get("current_theory", "")
+    kept = checkpoint.conversation_data
+    counters = {
+        name: checkpoint.config_snapshot[name]
+        for name in ("queries_used", "budget_remaining")
+        if name in checkpoint.config_snapshot
+    }
+    return {
+        "session_log": log,
+        "conversation": Conversation.deserialize(kept) if kept else None,
+        "step_offset": checkpoint.step_number,
+        "state_counters": counters,
+        "metadata": dict(checkpoint.metadata),
+    }
