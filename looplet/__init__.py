@@ -14,6 +14,12 @@ if TYPE_CHECKING:
         OpenAIBackend as OpenAIBackend,
     )
     from looplet.cache import CachePolicy as CachePolicy
+    from looplet.checkpoint import (
+        Checkpoint as Checkpoint,
+        CheckpointedHook as CheckpointedHook,
+        CheckpointStore as CheckpointStore,
+        FileCheckpointStore as FileCheckpointStore,
+    )
     from looplet.compact import (
         CompactOutcome as CompactOutcome,
         CompactService as CompactService,
@@ -109,6 +115,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "backends": "AnthropicBackend AsyncAnthropicBackend AsyncOpenAIBackend OpenAIBackend",
     "cache": "CachePolicy",
+    "checkpoint": "Checkpoint CheckpointStore CheckpointedHook FileCheckpointStore",
     "compact": (
         "CompactOutcome CompactService PruneToolResults SummarizeCompact TruncateCompact compact_chain "
         "run_compact"

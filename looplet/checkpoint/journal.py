@@ -2,8 +2,8 @@
 
 Each line carries a checksum of itself, so a line that a kill or a power loss cut off is known for what it is.
 What must survive a power loss is synced: the line that a call is about to start, and the line of a step
-before that step is handed out. Space is reserved ahead of the writing, because a sync that need not grow the file is
-the cheaper one; the unused rest is cut off when the journal is closed and passed over when it is read.
+before that step is handed out. Space is reserved ahead of the writing, because a sync that need not grow the
+file is the cheaper one; the unused rest is cut off on closing and passed over on reading.
 """
 
 from __future__ import annotations
