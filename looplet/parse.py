@@ -53,6 +53,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CALL_KEY = re.compile(r"\b(?:tools?|args|arguments)[\"']?\s*:")
 _AFTER_KEY = re.compile(r"[\"']\s*:\s*\Z")
 
+_ARGS_KEYS = ("args", "arguments")
 _WINDOW = 512
 _EDGE = 16  # an error this close to the end of a window may be the window's fault
 
@@ -72,11 +73,17 @@ def parse_multi_tool_calls(raw: str | list[Block] | None) -> list[ToolCall]:
 
     `theory` beside a call is kept as the argument `__theory__`; `reasoning` stays with the call.
     """
-    text = to_text(raw)
+    text = raw if type(raw) is str else to_text(raw)
     if not text:
         return []
+    text = text.strip()
     try:
-        return [call for found in _objects(text.strip()) for call in _calls_in(found)]
+        whole = _exactly(text) if text[:1] == "{" and text[-1] == "}" else None
+        if whole is None:
+            return [call for found in _Scan(text).run() for call in _calls_in(found)]
+        if "tool" in whole and "tools" not in whole:
+            return [_call_of(whole, "tool", _ARGS_KEYS, whole)]
+        return _calls_in(whole)
     except (_Unreadable, RecursionError):
         return []
 
@@ -154,7 +161,8 @@ def _exactly(text: str) -> dict[str, JSON] | None:
         return None
     if end != len(text):
         return None
-    _check_storable(value, text, 0, end)
+    if end > 2 * MAX_DEPTH or "\\u" in text or not text.isascii():
+        _check_storable(value, text, 0, end)
     return value if type(value) is dict else None
 
 
@@ -283,7 +291,7 @@ def _calls_in(value: dict[str, JSON]) -> list[ToolCall]:
 
 def _single(value: dict[str, JSON], around: dict[str, JSON]) -> list[ToolCall]:
     if "tool" in value:
-        return [_call_of(value, "tool", ("args", "arguments"), around)]
+        return [_call_of(value, "tool", _ARGS_KEYS, around)]
     if "name" in value and "arguments" in value:
         return [_call_of(value, "name", ("arguments",), around)]
     return []
@@ -295,7 +303,9 @@ def _call_of(
     name = value[name_key]
     if not isinstance(name, str) or not name:
         raise _Unreadable("a call whose name is no text")
-    args = _args_of(value, args_keys)
+    args = value.get(args_keys[0])
+    if type(args) is not dict:
+        args = _args_of(value, args_keys)
     around = value if around is None else around
     theory = value.get("theory") or around.get("theory")
     if isinstance(theory, str) and theory:

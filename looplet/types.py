@@ -381,7 +381,7 @@ class ChatReply:
     @property
     def text(self) -> str:
         """The text blocks, joined."""
-        return "".join(b.get("text", "") for b in self.blocks if b.get("type") == "text")
+        return "".join([b.get("text", "") for b in self.blocks if b.get("type") == "text"])
 
 
 @dataclass(frozen=True, slots=True)
