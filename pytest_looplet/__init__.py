@@ -6,6 +6,7 @@ loads it when it is asked for, because it is opened in every pytest run of every
 
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
+    from pytest_looplet.capture import from_cassette as from_cassette
     from pytest_looplet.cassette import (
         Cassette as Cassette,
         CassetteDrift as CassetteDrift,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_looplet.run_failed import RunFailed as RunFailed
 
 _NAMES = {
+    "capture": "from_cassette",
     "cassette": "Cassette CassetteDrift CassetteError open_cassette use_cassette",
     "expectation": "Expectation expect",
     "failure": "Unmet",

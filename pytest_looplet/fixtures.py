@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from looplet.evals.case import AgentCase
+    from pytest_looplet.capture import Captures
     from pytest_looplet.cassette import Cassette
     from pytest_looplet.run import LoopletRun
     from pytest_looplet.scripts import Scripts
@@ -60,6 +61,14 @@ def looplet_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette | None
 
     with opened(request) as cassette:
         yield cassette
+
+
+@pytest.fixture
+def looplet_capture(request: pytest.FixtureRequest, looplet_cassette: Cassette | None) -> Captures:
+    """Any agent's trajectory: `with looplet_capture() as run:` around code that uses a provider's SDK."""
+    from pytest_looplet.capture import make
+
+    return make(request, looplet_cassette)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pytest_looplet.fixtures import (
     looplet_agent as looplet_agent,
     looplet_await as looplet_await,
     looplet_backend as looplet_backend,
+    looplet_capture as looplet_capture,
     looplet_case as looplet_case,
     looplet_cassette as looplet_cassette,
     looplet_judge as looplet_judge,

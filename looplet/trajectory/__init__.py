@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from looplet.trajectory.builder import TrajectoryBuilder
 from looplet.trajectory.call import RecordedCall
 from looplet.trajectory.record import Trajectory
+from looplet.trajectory.traffic import Exchange
 
 if TYPE_CHECKING:
     from looplet.trajectory.run import async_run_loop, run_loop
 
-__all__ = ["RecordedCall", "Trajectory", "TrajectoryBuilder", "async_run_loop", "run_loop"]
+__all__ = ["Exchange", "RecordedCall", "Trajectory", "TrajectoryBuilder", "async_run_loop", "run_loop"]
 
 
 def __getattr__(name: str) -> object:

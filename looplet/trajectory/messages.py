@@ -17,8 +17,7 @@ SOURCE = "the messages"
 def read_messages(messages: Sequence[Any], task: object = None) -> dict[str, Any]:
     """The fields of a trajectory that *messages* tell of.
 
-    Each assistant turn is a model call and each tool call in it a step. A tool call that nothing
-    answers is a step with an error, and the run is then not done.
+    Each assistant turn is a model call and each tool call in it a step.
 
     Args:
         messages: Messages of OpenAI's Chat Completions or Responses API or of Anthropic's Messages API,
@@ -29,17 +28,26 @@ def read_messages(messages: Sequence[Any], task: object = None) -> dict[str, Any
         TraceError: A message has a shape that none of the three has.
     """
     system, thread = read_thread(messages)
-    steps = list(_steps(thread))
-    open_end = bool(steps) and steps[-1].tool_result.error == _UNANSWERED
-    answer = _answer(thread)
-    done = answer is not None and not open_end
     return {
         "task": normal(task) if task is not None else prompt_text(thread) or None,
-        "steps": tuple(steps),
+        "steps": read_steps(thread),
         "model_calls": tuple(_calls(thread, system)),
-        "stop_reason": "done" if done else "incomplete",
-        "final_output": {"answer": answer} if done else {},
+        **ending(thread),
     }
+
+
+def ending(thread: Sequence[ThreadMessage]) -> dict[str, Any]:
+    """How a thread ends: the fields `stop_reason` and `final_output` of its trajectory.
+
+    `done` if the last turn is an answer, `tool_use` if it asks for tools, else `incomplete`.
+    """
+    if not thread or thread[-1]["role"] != "assistant":
+        return {"stop_reason": "incomplete", "final_output": {}}
+    last = thread[-1]["content"]
+    if has_calls(last):
+        return {"stop_reason": "tool_use", "final_output": {}}
+    text = "".join(_text_of(block) for block in last if block.get("type") == "text")
+    return {"stop_reason": "done", "final_output": {"answer": text}}
 
 
 def read_thread(messages: Sequence[Any]) -> tuple[str, list[ThreadMessage]]:
@@ -153,27 +161,43 @@ def _joined(content: object) -> str:
     return "" if content is None else json.dumps(content)
 
 
-def _steps(thread: Iterable[ThreadMessage]) -> Iterator[Step]:
-    messages = list(thread)
-    answers = {block["tool_use_id"]: block for block in _typed(messages, "tool_result")}
-    for number, called in enumerate(_typed(messages, "tool_use"), start=1):
-        call = ToolCall(called["name"], called["input"], call_id=called["id"])
-        yield Step(number, call, _result(call, answers.get(called["id"])))
+def read_steps(thread: Iterable[ThreadMessage]) -> tuple[Step, ...]:
+    """The tool calls of a thread, each with the first result that follows it under its id.
 
-
-def _typed(thread: Iterable[ThreadMessage], kind: str) -> Iterator[Block]:
-    return (block for message in thread for block in message["content"] if block.get("type") == kind)
+    A call that nothing answers is an error, save in a last turn: there nothing could answer it yet.
+    """
+    asked: list[ToolCall] = []
+    answers: dict[int, Block] = {}
+    waiting: dict[str, int] = {}  # some servers use the same ids again in each turn
+    open_from = 0
+    for message in thread:
+        open_from = len(asked)
+        for block in message["content"]:
+            if block.get("type") == "tool_use":
+                waiting[block["id"]] = len(asked)
+                asked.append(ToolCall(block["name"], block["input"], call_id=block["id"]))
+            elif block.get("type") == "tool_result" and block["tool_use_id"] in waiting:
+                answers[waiting.pop(block["tool_use_id"])] = block
+    return tuple(
+        Step(place + 1, call, _result(call, answers.get(place), is_open=place >= open_from))
+        for place, call in enumerate(asked)
+    )
 
 
 _UNANSWERED = "the messages hold no result of this call"
 
 
-def _result(call: ToolCall, answer: Block | None) -> ToolResult:
+def _result(call: ToolCall, answer: Block | None, *, is_open: bool) -> ToolResult:
     summary = ", ".join(f"{key}={str(value)[:50]}" for key, value in call.args.items())
-    text = _UNANSWERED if answer is None else str(answer["content"])
-    if answer is None or answer["is_error"]:
-        kind = ErrorKind.EXECUTION if answer else ErrorKind.CANCELLED
-        return ToolResult(call.tool, summary, None, text, ToolError(kind, text), call_id=call.call_id)
+    if answer is None:
+        if is_open:
+            return ToolResult(call.tool, summary, None, call_id=call.call_id)
+        error = ToolError(ErrorKind.CANCELLED, _UNANSWERED)
+        return ToolResult(call.tool, summary, None, _UNANSWERED, error, call_id=call.call_id)
+    text = str(answer["content"])
+    if answer["is_error"]:
+        error = ToolError(ErrorKind.EXECUTION, text)
+        return ToolResult(call.tool, summary, None, text, error, call_id=call.call_id)
     return ToolResult(call.tool, summary, _data(text), call_id=call.call_id)
 
 
@@ -202,23 +226,19 @@ def _calls(thread: Sequence[ThreadMessage], system: str) -> Iterator[RecordedCal
             kept=kept,
             added=tuple(thread[kept:position]),
             reply=tuple(reply),
-            stop_reason="tool_use" if _has_calls(reply) else "end_turn",
+            stop_reason="tool_use" if has_calls(reply) else "end_turn",
         )
         kept = position
         step += sum(block.get("type") == "tool_use" for block in reply)
 
 
-def _has_calls(blocks: Iterable[Mapping[str, Any]]) -> bool:
+def _text_of(block: Block) -> str:
+    return str(block.get("text", ""))
+
+
+def has_calls(blocks: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a tool call is among the blocks."""
     return any(block.get("type") == "tool_use" for block in blocks)
-
-
-def _answer(thread: Sequence[ThreadMessage]) -> str | None:
-    """The text of the last turn, if that is the assistant's and asks for no tool."""
-    if not thread or thread[-1]["role"] != "assistant" or _has_calls(thread[-1]["content"]):
-        return None
-    return "".join(
-        str(block.get("text", "")) for block in thread[-1]["content"] if block.get("type") == "text"
-    )
 
 
 def _refuse(number: int, reason: str) -> NoReturn:

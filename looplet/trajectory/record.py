@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, overload
@@ -15,6 +15,7 @@ from looplet.trajectory.copies import Copier
 from looplet.trajectory.decode import decode
 from looplet.trajectory.encode import dump, encode
 from looplet.trajectory.messages import read_messages
+from looplet.trajectory.traffic import Exchange, read_traffic
 from looplet.types import ErrorKind, Prices, Step, ThreadMessage, Usage
 
 
@@ -176,6 +177,20 @@ class Trajectory:
             TraceError: A message has a shape that none of the three has.
         """
         return Copier().run(cls(**{**read_messages(messages, task), **fields}))
+
+    @classmethod
+    def from_traffic(cls, exchanges: Iterable[Exchange], **fields: Any) -> Trajectory:
+        """The run that the traffic with a model's provider tells of, whatever framework made it.
+
+        Args:
+            exchanges: Requests to OpenAI's Chat Completions or Responses API or Anthropic's Messages API
+                and their replies, streamed or whole, in the order they were made.
+            fields: Any other field of a trajectory, such as `metadata`.
+
+        Raises:
+            TraceError: A request holds a message that none of the three knows.
+        """
+        return Copier().run(cls(**{**read_traffic(exchanges), **fields}))
 
     def with_metadata(self, **metadata: Any) -> Trajectory:
         """The same trajectory with more metadata."""
