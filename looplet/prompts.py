@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, Protocol
 
+from looplet.encode import line_encoder
 from looplet.types import AgentState, DefaultState, Step
 from looplet.values import bounded, dumps
 
@@ -45,7 +45,7 @@ _HEADERS = {
     "results": "RECENT RESULTS",
     "step": "STEP",
 }
-_encode = JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_encode = line_encoder()
 
 
 def build_prompt(
@@ -86,12 +86,12 @@ def build_prompt(
     """
     names = {**_HEADERS, **section_headers} if section_headers else _HEADERS
     facts = state_summary or {}
-    sections = []
+    sections: list[str] = []
     if memory and memory.strip():
         sections.append(f"═══ {names['memory']} ═══\n{memory}\n")
-    sections.append(f"═══ {names['task']} ═══\n{task_text(task, task_fields)}\n")
-    sections.append(f"═══ {names['tools']} ═══\n{tool_catalog}\n")
-    fact_text = _facts_text(facts, render_facts)
+    said = task if type(task) is str else task_text(task, task_fields)
+    sections.append(f"═══ {names['task']} ═══\n{said}\n\n═══ {names['tools']} ═══\n{tool_catalog}\n")
+    fact_text = _facts_text(facts, render_facts) if facts else ""
     if fact_text:
         sections.append(f"═══ {names['facts']} ═══\n{fact_text}\n")
     if session_log:
@@ -102,11 +102,12 @@ def build_prompt(
     if context_history and context_history != _NO_STEPS:
         sections.append(f"═══ {names['results']} ═══\n{context_history}\n")
     budget = facts.get("budget_remaining", "?")
-    sections.append(f"═══ {names['step']} {step_number}/{max_steps} — budget: {budget} steps remaining ═══")
-    if isinstance(budget, int) and budget <= _LOW_BUDGET:
-        sections.append(low_budget_warning)
-    sections.append(action_prompt)
-    return "\n".join(sections)
+    warning = f"{low_budget_warning}\n" if isinstance(budget, int) and budget <= _LOW_BUDGET else ""
+    head = "\n".join(sections)
+    return (
+        f"{head}\n═══ {names['step']} {step_number}/{max_steps} — budget: {budget} steps remaining ═══\n"
+        f"{warning}{action_prompt}"
+    )
 
 
 def task_text(task: object, fields: Sequence[str] | None = None) -> str:
@@ -158,8 +159,6 @@ def json_text(value: object) -> str:
 def _facts_text(
     facts: Mapping[str, Any], render_facts: Callable[[Mapping[str, Any]], Iterable[str] | str] | None
 ) -> str:
-    if not facts:
-        return ""
     if render_facts is not None:
         text = render_facts(facts)
         return text if isinstance(text, str) else "\n".join(text)
@@ -206,7 +205,8 @@ def render_result(step: Step, limit: int = RESULT_CHARS) -> str:
     data = result.data
     if data is None:
         return line
-    return f"{line}\n{bounded(data if isinstance(data, str) else json_text(data), limit)}"
+    text = data if isinstance(data, str) else json_text(data)
+    return f"{line}\n{text if len(text) <= limit else bounded(text, limit)}"
 
 
 def build_parse_recovery_prompt(original_prompt: str, raw_response: object) -> str:

@@ -55,6 +55,8 @@ class LogEntry:
     def render(self, *, highlights_label: str = "highlights") -> str:
         """The entry as one line, with indented lines for what it found (two findings at most)."""
         text = f"  S{self.step}: {self.tool} — {self.reasoning[:80]}"
+        if not (self.entities_seen or self.findings or self.highlights or self.recall_key):
+            return text
         if self.entities_seen:
             text += f"\n    entities: {_joined(self.entities_seen[:8])}"
         if self.highlights:
@@ -262,17 +264,14 @@ class _View:
         tail = known - limit if known > limit else 0
         if known > len(entries) or self._seen[tail:] != entries[tail:known]:
             self._forget()
-            known = 0
-        elif known:
-            self._take(known - 1, entries[known - 1])
-        for index in range(known, len(entries)):
-            self._take(index, entries[index])
-
-    def _take(self, index: int, entry: LogEntry) -> None:
-        self._seen[index:] = (entry,)
-        self._texts[index:] = (entry.render(highlights_label=self._label),)
-        if entry.entities_seen or entry.highlights:
-            self._add((*entry.entities_seen, *entry.highlights))
+        start = len(self._seen) - 1 if self._seen else 0
+        fresh = entries[start:]  # with the newest that is known, which may have been changed since
+        self._seen[start:] = fresh
+        label = self._label
+        self._texts[start:] = [entry.render(highlights_label=label) for entry in fresh]
+        for entry in fresh:
+            if entry.entities_seen or entry.highlights:
+                self._add((*entry.entities_seen, *entry.highlights))
 
     def last_texts(self, limit: int) -> list[str]:
         return self._texts[-limit:] if limit > 0 else []
