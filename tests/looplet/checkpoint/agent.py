@@ -1,6 +1,6 @@
 """An agent for the crash tests: forty steps, each of which appends a line to a file.
 
-Run as `python agent.py FOLDER [POINT STEP]`: it prints each step it is handed and kills itself at the named point.
+`python agent.py FOLDER [POINT STEP]` prints each step it is handed and kills itself at the named point.
 """
 
 from __future__ import annotations
