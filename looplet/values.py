@@ -24,7 +24,7 @@ MAX_DEPTH = 250
 MAX_DIGITS = 300
 """Decimal digits of an integer that is kept as a number; as many as a float can span."""
 
-MAX_NODES = 1_000_000
+MAX_NODES = 500_000
 """Values that one call of `normal` writes; a structure that shares its parts can unfold to more than fits."""
 
 REPR_CHARS = 2_000
