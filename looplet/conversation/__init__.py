@@ -19,6 +19,7 @@ from looplet.conversation.message import (
     message_to_dict,
 )
 from looplet.errors import ConfigError
+from looplet.types import ToolCall, ToolResult
 
 __all__ = [
     "BOUNDARY_KIND",
@@ -50,21 +51,52 @@ Summarizer: TypeAlias = Callable[[list[Message]], str]
 """Makes one text of several messages."""
 
 
+_Noted: TypeAlias = tuple[MessageRole, str, ToolCall | None, ToolResult | None]
+
+
 class Conversation:
     """Messages, oldest first.
 
     Attributes:
-        messages: The messages. Appending to the list is fine; for anything else use the methods.
+        messages: The messages. Appending to the list is fine; for anything else use the methods. What was
+            only noted so far becomes messages when they are asked for.
         revision: Changes whenever something else than appending happened, so that a reader who followed
             the messages knows when to start again.
     """
 
     def __init__(self, messages: Iterable[Message] | None = None) -> None:
-        self.messages: list[Message] = list(messages) if messages is not None else []
+        self._messages: list[Message] = list(messages) if messages is not None else []
+        self._noted: list[tuple[float, tuple[_Noted, ...]]] = []
         self.revision = 0
         self._chars = 0
         self._counted = 0
         self._last_counted: Message | None = None
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages, oldest first: the list itself, not a copy."""
+        if self._noted:
+            noted, self._noted = self._noted, []
+            self._messages += [
+                Message(role, content, call, result, timestamp=stamp)
+                for stamp, said in noted
+                for role, content, call, result in said
+            ]
+        return self._messages
+
+    @messages.setter
+    def messages(self, messages: list[Message]) -> None:
+        self._messages, self._noted = messages, []
+
+    def note(self, when: float, *said: _Noted) -> None:
+        """Add messages at the end, each as `(role, content, tool_call, tool_result)`.
+
+        For a run that keeps a record nobody may ask for: the messages are made when they are read.
+
+        Args:
+            when: The time stamp, in seconds since the epoch.
+        """
+        self._noted.append((when, said))
 
     def append(self, msg: Message) -> Conversation:
         """Add *msg* at the end; gives the conversation itself."""

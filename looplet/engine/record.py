@@ -15,6 +15,8 @@ from looplet.types import ChatReply, Step
 TURN_CHARS = 5_000
 """Most characters that a conversation keeps of a text prompt or reply."""
 
+_USER, _ASSISTANT, _TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL
+
 
 def task(run: Run, when: float | None = None) -> None:
     """Open a thread's conversation with the task, for whoever reads it later.
@@ -30,16 +32,14 @@ def task(run: Run, when: float | None = None) -> None:
 
 def model_turn(run: Run, request: Request, answer: ChatReply, when: float | None = None) -> None:
     """Add one question and its answer to the conversation."""
-    add = run.conversation.append
     if when is None:
         when = clock.now()
     if request.method == "chat":
         blocks = [ContentBlock(block["type"], block) for block in answer.blocks]
-        add(Message(MessageRole.ASSISTANT, blocks, timestamp=when))
+        run.conversation.append(Message(_ASSISTANT, blocks, timestamp=when))
     else:
-        reply = _reply_text(request, answer)[:TURN_CHARS]
-        add(Message(MessageRole.USER, request.prompt[:TURN_CHARS], timestamp=when))
-        add(Message(MessageRole.ASSISTANT, reply, timestamp=when))
+        prompt, reply = request.prompt[:TURN_CHARS], _reply_text(request, answer)[:TURN_CHARS]
+        run.conversation.note(when, (_USER, prompt, None, None), (_ASSISTANT, reply, None, None))
     if run.plan.journal is not None:
         run.plan.journal.turned(run, answer, when)
 
@@ -91,13 +91,12 @@ def _entities(run: Run, data: Any) -> list[str] | None:
 
 
 def _to_conversation(run: Run, taken: Step, when: float) -> None:
-    add, call, result = run.conversation.append, taken.tool_call, taken.tool_result
+    result = taken.tool_result
     if run.wire == "thread":
         # The assistant's own blocks hold the call already; the text is what the model reads of the result.
-        add(Message(MessageRole.TOOL, result_text(result), tool_result=result, timestamp=when))
-        return
-    add(Message(MessageRole.ASSISTANT, "", tool_call=call, timestamp=when))
-    add(Message(MessageRole.TOOL, "", tool_result=result, timestamp=when))
+        run.conversation.append(Message(_TOOL, result_text(result), tool_result=result, timestamp=when))
+    else:
+        run.conversation.note(when, (_ASSISTANT, "", taken.tool_call, None), (_TOOL, "", None, result))
 
 
 def say(run: Run, text: str, when: float | None = None) -> None:
