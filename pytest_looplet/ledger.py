@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.frames import show_own_frames
 from pytest_looplet.keys import lend
 from pytest_looplet.safe import make_safe
@@ -122,6 +123,21 @@ class Ledger:
                 if row["nodeid"] == report.nodeid:
                     row["outcome"] = "failed"
                     break
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Learn from a worker of xdist what it set out to judge."""
+        plan_of(node.config).merge(getattr(node, "workeroutput", {}).get("looplet_plan", ()))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Under xdist, judge the suites when all workers are done."""
+        result = yield
+        if self.share is not None and not session.config.getoption("collectonly", False):
+            from pytest_looplet.evals.gates import report_gates
+
+            report_gates(session.config, plan_of(session.config))
+        return result
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

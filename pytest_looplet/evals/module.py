@@ -10,9 +10,12 @@ import pytest
 from looplet.evals.case import Case, CaseError
 from looplet.evals.discover import is_eval
 from looplet.evals.marks import Demands, demands_of, marks_of
+from looplet.evals.suite import unreachable
 from pytest_looplet.evals import injected
 from pytest_looplet.evals.casefiles import cases_beside, cases_listed
 from pytest_looplet.evals.cell import Cell, cells_of, saved_cells, tag_marks
+from pytest_looplet.evals.gates import GateItem
+from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.settings import settings_of
 
 HOW_TO_GIVE_RUNS = """{path}: there is nothing to judge. Give one of
@@ -37,7 +40,15 @@ class EvalModule(pytest.Module):
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         """The items; the fixtures `ctx` and `llm` exist in this file only."""
         self.obj._looplet_ctx, self.obj._looplet_llm = injected.ctx, injected.llm
-        return super().collect()
+        return [*super().collect(), *self._gates()]
+
+    def _gates(self) -> Iterable[GateItem]:
+        for name, function in vars(self.obj).items():
+            if is_eval(self.obj, name, function) and demands_of(function).is_suite_gate:
+                gate = GateItem.of(self, name)
+                for mark in tag_marks(self.config, marks_of(function), name):
+                    gate.add_marker(mark)
+                yield gate
 
     def istestfunction(self, obj: object, name: str) -> bool:
         """Evals are what the file defines under a name that begins with `eval_`; tests are as everywhere."""
@@ -55,7 +66,13 @@ class EvalModule(pytest.Module):
         if "ctx" not in metafunc.fixturenames:
             raise self.CollectError(f"{where}: an eval takes the run as its argument ctx")
         tags = tag_marks(self.config, marks_of(function), where)
-        cells = self.cells(demands_of(function))
+        demands = demands_of(function)
+        cells = self.cells(demands)
+        if flaw := unreachable(
+            demands, len({cell.case.id for cell in cells}), max(cell.trial for cell in cells)
+        ):
+            raise self.CollectError(f"{where}: the gate can never open: {flaw}")
+        plan_of(self.config).add(self.nodeid, metafunc.definition.name, demands, [cell.id for cell in cells])
         for cell in cells:
             self.first_eval.setdefault(cell.id, metafunc.definition.name)
         params = [

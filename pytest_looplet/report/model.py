@@ -66,6 +66,23 @@ class TestRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GateRow:
+    """A suite gate.
+
+    Attributes:
+        module: The eval file's node id.
+        eval: The function's name.
+        passed: Whether it opened.
+        text: What was found and what was demanded.
+    """
+
+    module: str
+    eval: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionReport:
     """Everything a session found out; every form of report is made of it.
 
@@ -74,16 +91,24 @@ class SessionReport:
         tests: By node id.
         exit_status: pytest's exit status.
         problems: Why the session as a whole is red, beyond its items.
+        remarks: What else its reader should know.
+        gates: Suite gates, by file and eval.
     """
 
     evals: tuple[EvalRow, ...] = ()
     tests: tuple[TestRow, ...] = ()
     exit_status: int = 0
     problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    gates: tuple[GateRow, ...] = ()
 
     @classmethod
     def of(
-        cls, rows: Sequence[dict[str, Any]], exit_status: int, problems: Iterable[str] = ()
+        cls,
+        rows: Sequence[dict[str, Any]],
+        exit_status: int,
+        problems: Iterable[str] = (),
+        remarks: Iterable[str] = (),
     ) -> SessionReport:
         """The report of the facts in *rows*, whatever their order."""
         known = [row for row in rows if "eval" in row]
@@ -95,8 +120,12 @@ class SessionReport:
             for row in rows
             if "runs" in row and "eval" not in row
         ]
+        gates = [
+            GateRow(row["module"], row["gate"], row["passed"], row["text"]) for row in rows if "gate" in row
+        ]
+        gates.sort(key=lambda row: (row.module, row.eval))
         tests.sort(key=lambda row: row.test)
-        return cls(tuple(evals), tuple(tests), exit_status, tuple(problems))
+        return cls(tuple(evals), tuple(tests), exit_status, tuple(problems), tuple(remarks), tuple(gates))
 
     def by_eval(self) -> dict[tuple[str, str], list[EvalRow]]:
         """The rows of each eval, by file and function."""
@@ -121,6 +150,8 @@ class SessionReport:
             "schema": SCHEMA,
             "exit_status": self.exit_status,
             "problems": list(self.problems),
+            "remarks": list(self.remarks),
+            "gates": [asdict(gate) for gate in self.gates],
             "evals": evals,
             "tests": tests,
             "timing": timing,

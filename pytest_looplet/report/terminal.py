@@ -27,6 +27,11 @@ def show(terminal: pytest.TerminalReporter) -> None:
     terminal.section("looplet evals", sep="=")
     for line in score_table(report):
         terminal.write_line(line)
+    for gate in report.gates:
+        mark = "✓" if gate.passed else "✗"
+        terminal.write_line(escape_terminal(f"gate {gate.eval} {mark} {gate.text}"), red=not gate.passed)
+    for remark in report.remarks:
+        terminal.write_line(f"looplet: {escape_terminal(remark)}")
     for problem in report.problems:
         terminal.write_line(f"looplet: {escape_terminal(problem)}", red=True)
 

@@ -1,0 +1,89 @@
+"""What a session set out to judge, so that nothing can go missing without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pytest
+
+from looplet.evals.marks import NO_DEMANDS, Demands
+
+Facts = Mapping[str, Any]
+"""One eval's row as its report carried it; see `pytest_looplet.ledger`."""
+
+
+@dataclass(slots=True)
+class PlannedEval:
+    """One eval of one file.
+
+    Attributes:
+        module: The file's node id.
+        name: The function's name.
+        demands: What its mark asks for.
+        cells: Ids of all its cells.
+        selected: Ids of those that the user's selection left.
+        gate: Node id of its suite gate if it has one that was selected.
+    """
+
+    module: str
+    name: str
+    demands: Demands = NO_DEMANDS
+    cells: list[str] = field(default_factory=list)
+    selected: list[str] = field(default_factory=list)
+    gate: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What its rows are found by."""
+        return self.module, self.name
+
+
+class Plan:
+    """The evals of a session."""
+
+    def __init__(self) -> None:
+        self.evals: dict[tuple[str, str], PlannedEval] = {}
+
+    def add(self, module: str, name: str, demands: Demands, cells: Sequence[str]) -> PlannedEval:
+        """Note an eval that was collected."""
+        planned = self.evals.setdefault((module, name), PlannedEval(module, name, demands))
+        planned.cells = list(dict.fromkeys([*planned.cells, *cells]))
+        return planned
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As JSON values, for the way from a worker to its controller."""
+        return [asdict(planned) for planned in self.evals.values()]
+
+    def merge(self, stored: Sequence[Mapping[str, Any]]) -> None:
+        """Add what a worker planned; workers plan the same, unless one died early."""
+        for entry in stored:
+            planned = PlannedEval(**{**entry, "demands": Demands(**entry["demands"])})
+            self.evals.setdefault(planned.key, planned)
+
+    def unreported(self, rows: Sequence[Facts]) -> list[str]:
+        """Selected evals that no report tells of, as `file::eval[cell]`."""
+        seen = {(row["module"], row["eval"], row["cell"]) for row in rows if "eval" in row}
+        return [
+            f"{planned.module}::{planned.name}[{cell}]"
+            for planned in self.evals.values()
+            for cell in planned.selected
+            if (*planned.key, cell) not in seen
+        ]
+
+    def left_out(self) -> list[str]:
+        """Required evals of which the selection left cells out, as `file::eval (3 of 8 runs)`."""
+        return [
+            f"{planned.module}::{planned.name} ({len(planned.selected)} of {len(planned.cells)} runs)"
+            for planned in self.evals.values()
+            if planned.demands.required and len(planned.selected) < len(planned.cells)
+        ]
+
+
+plan_key = pytest.StashKey[Plan]()
+
+
+def plan_of(config: pytest.Config) -> Plan:
+    """The plan of this session."""
+    return config.stash.setdefault(plan_key, Plan())

@@ -1,0 +1,219 @@
+"""Gates over a suite, required evals, and sessions that were narrowed: nothing passes by accident."""
+
+import json
+
+import pytest
+
+MANY = "\n".join(
+    f"- {{id: c{n}, task: {'x' * (n + 1)}}}" for n in range(10)
+)  # five of ten have an odd length
+
+
+def gate_lines(result):
+    return [line for line in result.outlines if line.startswith("gate ")]
+
+
+GATES = {
+    "a rate that is met": ("pass_rate=0.5", "len(ctx.task['description']) % 2 == 1", True),
+    "a rate that is missed": ("pass_rate=0.6", "len(ctx.task['description']) % 2 == 1", False),
+    "a mean that is met": ("min_mean=0.5", "0.5", True),
+    "a mean that is missed": ("min_mean=0.51", "0.5", False),
+    "a mean of verdicts": ("min_mean=0.5", "len(ctx.task['description']) % 2 == 1", True),
+    "a threshold beside a rate": ("pass_rate=0.7, threshold=0.4", "len(ctx.task['description']) / 10", True),
+    "a rate of scores without verdicts": ("pass_rate=0.1", "0.9", False),
+    "a rate that is surely met": ("pass_rate=0.7, confidence=0.95", "True", True),
+}
+
+
+@pytest.mark.parametrize(("demands", "value", "opens"), GATES.values(), ids=GATES)
+def test_a_suite_gate_is_an_item_that_decides(demands, value, opens, suite):
+    suite.cases(MANY)
+    suite.evals(f"@eval_mark({demands})\ndef eval_x(ctx): return {value}")
+    result = suite.run()
+    assert result.ret == (0 if opens else 1)
+    outcomes = result.parseoutcomes()
+    assert sum(outcomes.values()) == 11
+    assert outcomes.get("failed", 0) == (0 if opens else 1)
+    result.stdout.fnmatch_lines([f"gate eval_x {'✓' if opens else '✗'} *"])
+    result.stdout.fnmatch_lines([f"{'PASSED' if opens else 'FAILED'} evals/eval_a.py::gate[[]x[]]*"])
+
+
+def test_failed_runs_below_a_gate_are_shown_and_tolerated(suite):
+    suite.cases(MANY)
+    suite.evals("""
+        @eval_mark(pass_rate=0.5)
+        def eval_x(ctx):
+            assert len(ctx.task["description"]) % 2 == 1
+            return True
+    """)
+    result = suite.run()
+    result.assert_outcomes(passed=6, xfailed=5)
+    result.stdout.fnmatch_lines(["eval_x * 10  5 ✓ 5 ✗ *"])
+    result.stdout.fnmatch_lines(
+        ["gate eval_x ✓ pass rate over 10 runs of 10 cases: 5 of 10, 0.500; meets 0.5"]
+    )
+
+
+def test_a_run_that_could_not_be_judged_keeps_the_gate_shut(suite):
+    suite.cases(MANY)
+    suite.evals("""
+        @eval_mark(pass_rate=0.1)
+        def eval_x(ctx):
+            if ctx.task["description"] == "xxx":
+                raise OSError("no disk")
+            return True
+    """)
+    result = suite.run()
+    result.assert_outcomes(passed=9, failed=2)
+    result.stdout.fnmatch_lines(["gate eval_x ✗ 1 of 10 runs could not be judged; *"])
+
+
+def test_a_gate_that_its_trials_cannot_satisfy_is_a_collection_error(suite):
+    suite.evals("@eval_mark(pass_rate=0.9, confidence=0.95, trials=10)\ndef eval_x(ctx): return True")
+    result = suite.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*eval_x: the gate can never open: 20 runs*it takes 29 runs: trials=15*"])
+
+
+def test_trials_and_a_gate_with_confidence(suite):
+    suite.evals("@eval_mark(pass_rate=0.9, confidence=0.95, trials=15)\ndef eval_x(ctx): return True")
+    result = suite.run()
+    result.assert_outcomes(passed=31)
+    result.stdout.fnmatch_lines(
+        ["gate eval_x ✓ *30 of 30, 1.000; at confidence 0.95 at least 0.904; meets 0.9"]
+    )
+
+
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist", "-n2")], ids=["alone", "xdist"])
+def test_PP_02_gates_are_the_same_under_xdist(processes, suite):
+    suite.cases(MANY)
+    suite.evals("""
+        @eval_mark(pass_rate=0.5)
+        def eval_x(ctx): return len(ctx.task["description"]) % 2 == 1
+        @eval_mark(min_mean=0.9)
+        def eval_y(ctx): return 0.5
+    """)
+    result = suite.run(*processes, "--looplet-report=r.json", "--junitxml=j.xml")
+    result.assert_outcomes(passed=16, xfailed=5, failed=1)
+    assert result.ret == 1
+    gates = json.loads((suite.pytester.path / "r.json").read_text())["gates"]
+    assert [(gate["eval"], gate["passed"]) for gate in gates] == [("eval_x", True), ("eval_y", False)]
+    assert (
+        gate_lines(result)[0] == "gate eval_x ✓ pass rate over 10 runs of 10 cases: 5 of 10, 0.500; meets 0.5"
+    )
+    junit = (suite.pytester.path / "j.xml").read_text()
+    assert junit.count('name="gate[') == 2
+    assert "below 0.9" in junit
+
+
+def test_a_narrowed_session_says_so_and_is_not_red(suite):
+    suite.cases(MANY)
+    suite.evals("""
+        @eval_mark(pass_rate=0.9)
+        def eval_x(ctx): return len(ctx.task["description"]) < 3
+        @eval_mark(required=True)
+        def eval_safe(ctx): return True
+    """)
+    result = suite.run("-k", "c1 or gate")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["looplet: required evals were left out: evals/eval_a.py::eval_safe (1 of 10 runs)"]
+    )
+    assert result.ret == 0
+    result = suite.run("-k", "c1 or gate", "--looplet-require-all")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["looplet: required evals were left out: *eval_safe*"])
+
+
+def test_a_gate_selected_without_its_runs_is_red(suite):
+    suite.evals("@eval_mark(pass_rate=0.9)\ndef eval_x(ctx): return True")
+    result = suite.run("-k", "gate")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no run of eval_x was judged in this session*"])
+
+
+def test_tags_select_gates_too(suite):
+    suite.evals("""
+        @eval_mark("slow-ish", pass_rate=0.9)
+        def eval_x(ctx): return True
+        def eval_y(ctx): return True
+    """)
+    suite.run("-m", "slow-ish").assert_outcomes(passed=3)
+
+
+MUST_BE_RED = {
+    "all skipped": ("@pytest.mark.skip\ndef eval_x(ctx): return True", [], "not one of them judged"),
+    "all skip themselves": ("def eval_x(ctx): pytest.skip('no')", [], "not one of them judged"),
+    "a required eval skipped": (
+        "@pytest.mark.skip\n@eval_mark(required=True)\ndef eval_x(ctx): return True\ndef eval_y(ctx): return True",
+        [],
+        "eval_x is required, but was skipped",
+    ),
+    "a required eval deselected": (
+        "@eval_mark(required=True)\ndef eval_x(ctx): return True\ndef eval_y(ctx): return True",
+        ["-k", "eval_y", "--looplet-require-all"],
+        "required evals were left out",
+    ),
+    "a zero score under a threshold": (
+        "@eval_mark(threshold=0.1)\ndef eval_x(ctx): return 0",
+        [],
+        "score 0 is below",
+    ),
+    "a dict with a zero score": (
+        "def eval_x(ctx): return {'score': 0.0}",
+        ["--looplet-threshold=0.1"],
+        "score 0 is",
+    ),
+    "no score under a threshold": (
+        "@eval_mark(threshold=0.1)\ndef eval_x(ctx): return 'x'",
+        [],
+        "needs a score",
+    ),
+    "nothing returned": ("def eval_x(ctx): pass", [], "returned nothing"),
+    "NaN": ("def eval_x(ctx): return float('nan')", [], "from 0 to 1, not nan"),
+    "an empty dict": ("def eval_x(ctx): return {}", [], "returned nothing"),
+    "a coroutine forgotten": (
+        "import asyncio\ndef eval_x(ctx): return asyncio.Event()",
+        [],
+        "neither score, label",
+    ),
+    "a mark that contradicts itself": (
+        "@eval_mark(threshold=2)\ndef eval_x(ctx): return 1",
+        [],
+        "threshold=2",
+    ),
+    "no such folder of runs": ("def eval_x(ctx): return True", ["--looplet-runs=gone"], "does not exist"),
+    "no evals at all": ("def helper(ctx): return True", ["evals/eval_a.py"], "no tests ran"),
+    "filters leave nothing": ("def eval_x(ctx): return True", ["-k", "nothing"], "deselected"),
+    "the session stops early": ("def eval_x(ctx): return False", ["-x"], "stopping after 1"),
+    "a judge that is missing": ("def eval_x(ctx, llm): return True", [], "no judge is configured"),
+    "a fixture that is missing": ("def eval_x(ctx, db): return True", [], "fixture 'db' not found"),
+    "a failing collector": (
+        "def collect_x(ctx): 1 / 0\ndef eval_x(ctx): return True",
+        [],
+        "collect_x raised",
+    ),
+    "a mean missed": ("@eval_mark(min_mean=0.5)\ndef eval_x(ctx): return 0.4", [], "below 0.5"),
+}
+
+
+@pytest.mark.parametrize(("source", "options", "reason"), MUST_BE_RED.values(), ids=MUST_BE_RED)
+def test_PP_06_a_session_that_must_be_red(source, options, reason, suite):
+    suite.evals(source)
+    result = suite.run(*options)
+    assert result.ret not in (0, pytest.ExitCode.INTERNAL_ERROR)
+    assert reason in result.stdout.str()
+
+
+def test_evals_that_were_never_reported_turn_a_green_session_red(suite):
+    suite.evals("def eval_x(ctx): return True")
+    (suite.pytester.path / "conftest.py").write_text(
+        (suite.pytester.path / "conftest.py").read_text()
+        + "\n@pytest.hookimpl(tryfirst=True)\n"
+        + "def pytest_runtest_protocol(item, nextitem):\n    return True if 'two' in item.name else None\n"
+    )
+    result = suite.run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["looplet: 1 selected evals were never reported, for example *eval_x[[]two[]]"]
+    )
