@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol
 
 from looplet.trajectory.record import Trajectory
 from looplet.types import ErrorKind
@@ -15,20 +15,32 @@ from pytest_looplet.pattern import Entry, Mode, Pattern
 from pytest_looplet.recording import departure
 
 
-def expect(run: Trajectory) -> Expectation:
+class HasTrajectory(Protocol):
+    """What holds a run: the context of an eval, or the exception of a run that died."""
+
+    @property
+    def trajectory(self) -> Trajectory | None:
+        """The run, None if it is not known whole."""
+        ...
+
+
+def expect(run: Trajectory | HasTrajectory) -> Expectation:
     """Say what *run* should have done: `expect(run).to_call("search").to_finish()`.
 
     Every method returns the same expectation, or raises `Unmet` with one screen that shows the run.
 
+    Args:
+        run: A trajectory, or what holds one, such as the `ctx` of an eval.
+
     Raises:
-        TypeError: *run* is no trajectory.
+        TypeError: *run* is neither.
     """
     __tracebackhide__ = True
-    if not isinstance(run, Trajectory):
-        raise TypeError(
-            f"expect() takes a Trajectory, not {type(run).__name__}; looplet_run(...) returns one"
-        )
-    return Expectation(run)
+    trajectory = run if isinstance(run, Trajectory) else getattr(run, "trajectory", None)
+    if not isinstance(trajectory, Trajectory):
+        kind = type(run).__name__
+        raise TypeError(f"expect() takes a Trajectory, not {kind}; looplet_run(...) returns one")
+    return Expectation(trajectory)
 
 
 class Expectation:

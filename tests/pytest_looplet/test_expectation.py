@@ -6,6 +6,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from looplet.evals import EvalContext
 from looplet.trajectory import RecordedCall, Trajectory
 from looplet.types import ErrorKind, Step, ToolCall, ToolError, ToolResult, Usage
 from pytest_looplet import Pattern, Unmet, call, expect
@@ -156,6 +157,12 @@ def test_the_failure_knows_the_run_and_the_steps():
     with pytest.raises(Unmet) as caught:
         expect(RUN).not_to_call("look")
     assert (caught.value.run, caught.value.steps) == (RUN, (1, 3, 4))
+
+
+def test_what_holds_a_run_will_do():
+    expect(EvalContext.from_trajectory(RUN)).to_call("look")
+    with pytest.raises(TypeError, match="not EvalContext"):
+        expect(EvalContext(steps=[]))
 
 
 def test_a_pattern_can_be_compared():

@@ -290,7 +290,7 @@ def test_the_screen_is_the_one_that_was_read(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_screen_fits_and_commands_nobody(name):
+def test_PP_04_a_screen_fits_and_commands_nobody(name):
     show, case = CASES[name]
     lines = show(case)
     assert len(lines) <= 40
