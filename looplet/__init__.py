@@ -86,8 +86,10 @@ if TYPE_CHECKING:
         tools_from as tools_from,
     )
     from looplet.trajectory import (
+        Exchange as Exchange,
         RecordedCall as RecordedCall,
         Trajectory as Trajectory,
+        TrajectoryBuilder as TrajectoryBuilder,
         async_run_loop as async_run_loop,
         run_loop as run_loop,
     )
@@ -132,7 +134,7 @@ _NAMES = {
     "streaming": "StreamingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
     "tools": "BaseToolRegistry ToolSpec tool tools_from",
-    "trajectory": "RecordedCall Trajectory async_run_loop run_loop",
+    "trajectory": "Exchange RecordedCall Trajectory TrajectoryBuilder async_run_loop run_loop",
     "types": (
         "AgentState CancelToken Capabilities ChatBackend ChatReply DefaultState ErrorKind LLMBackend "
         "ModelPrice NativeToolBackend Step ToolCall ToolContext ToolError ToolResult Usage"
