@@ -133,7 +133,11 @@ def pytest_pycollect_makemodule(
     """Collect an `eval_*.py` file as evals."""
     if not module_path.name.startswith("eval_"):
         return None
-    from pytest_looplet.evals.where import make_module
+    from pytest_looplet.evals.where import users_patterns_key
+
+    if users_patterns_key not in parent.config.stash:
+        return None
+    from pytest_looplet.evals.collect import make_module
 
     return make_module(module_path, parent)
 

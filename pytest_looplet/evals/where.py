@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_looplet.evals.hooks import EvalHooks
-from pytest_looplet.evals.module import EvalModule
-
 PATTERN = "eval_*.py"
 
 users_patterns_key = pytest.StashKey[tuple[str, ...]]()
@@ -37,23 +34,3 @@ def is_ours(path: Path, session: pytest.Session) -> bool:
         return True
     globs = session.config.getini("looplet_eval_paths") or ()
     return any(fnmatch(inside.as_posix(), glob) for glob in globs)
-
-
-def make_module(path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """The collector for *path*: evals, nothing for a stranger's script, or None where pytest decides."""
-    patterns = parent.config.stash.get(users_patterns_key, None)
-    if patterns is None:
-        return None
-    if is_ours(path, parent.session):
-        EvalHooks.register(parent.config)
-        return EvalModule.from_parent(parent, path=path)
-    if any(fnmatch(path.name if "/" not in pattern else str(path), pattern) for pattern in patterns):
-        return None
-    return _Strangers.from_parent(parent, path=path)
-
-
-class _Strangers(pytest.Module):
-    """A script that only looks like a file of evals: collected as nothing, and never imported."""
-
-    def collect(self) -> list[pytest.Item]:
-        return []

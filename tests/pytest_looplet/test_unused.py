@@ -1,4 +1,4 @@
-"""Installed and not used, the plugin changes nothing and loads next to nothing."""
+"""Installed and unused, the plugin changes nothing and loads next to nothing."""
 
 import json
 import os
@@ -7,51 +7,75 @@ import sys
 
 import pytest
 
-SUITE = """
-import json, pathlib, sys, pytest
+from pytest_looplet.plugin import OPTIONS, SETTINGS
 
-def pytest_unconfigure(config):
-    loaded = [name for name in sys.modules if name.split(".")[0] in {wanted}]
-    pathlib.Path({out!r}).write_text(json.dumps(loaded))
+PROBE = """
+import json, sys
+def pytest_sessionfinish():
+    print("LOADED", json.dumps(sorted(m for m in sys.modules if m.split(".")[0] in
+        {"looplet", "pytest_looplet", "vcr", "tabulate", "yaml", "openai"})))
 """
 
-TESTS = """
-import pytest
 
-def test_passes(): pass
-def test_fails(): assert 0
-@pytest.mark.skip
-def test_skipped(): pass
-"""
-
-BEHIND = ["looplet", "pytest_looplet", "vcr", "tabulate", "yaml", "openai", "anthropic", "asyncio", "inspect"]
+def run(pytester, *options):
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *options]
+    return subprocess.run(
+        command, cwd=pytester.path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @pytest.fixture
-def suite(tmp_path):
-    folder = tmp_path / "suite"
-    folder.mkdir()
-    out = str(tmp_path / "loaded.json")
-    (folder / "conftest.py").write_text(SUITE.format(wanted=BEHIND, out=out))
-    (folder / "test_plain.py").write_text(TESTS)
-    return folder
+def suite(pytester):
+    """A suite that has nothing to do with agents, a script that looks like evals among it."""
+    pytester.makeconftest(PROBE)
+    pytester.makepyfile(
+        test_plain="def test_one(): pass\ndef test_two(tmp_path): assert tmp_path\n",
+        eval_model="raise SystemExit('a script was imported')\n",
+    )
+    (pytester.path / "cassettes").mkdir()
+    (pytester.path / "cassettes" / "theirs.yaml").write_text("interactions: []\n")
+    return pytester
 
 
-def run(suite, *arguments):
-    """Exit code, last line without the time, and modules loaded, with nothing installed but pytest and us."""
-    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=suite, env=env, capture_output=True, encoding="utf-8", check=False)
-    loaded = json.loads((suite.parent / "loaded.json").read_text())
-    last = done.stdout.splitlines()[-1].partition(" in ")[0]
-    return done.returncode, last, set(loaded)
+def test_PP_01_nothing_but_the_plugin_itself_is_loaded(suite):
+    done = run(suite, "-p", "pytest_looplet.plugin", "-s")
+    loaded = json.loads(
+        next(line for line in done.stdout.splitlines() if "LOADED" in line).split("LOADED ")[1]
+    )
+    window = ["pytest_looplet", "pytest_looplet.fixtures", "pytest_looplet.keys", "pytest_looplet.plugin"]
+    where = ["pytest_looplet.evals", "pytest_looplet.evals.where"]  # looks at eval_model.py and declines
+    assert loaded == sorted(window + where)
+    assert done.returncode == 0
 
 
-def test_PP_01_nothing_changes_and_nothing_is_loaded(suite):
-    files = sorted(suite.iterdir())
-    code, last, loaded = run(suite, "-p", "pytest_looplet.plugin")
-    code_without, last_without, loaded_without = run(suite)
-    assert (code, last) == (code_without, last_without) == (1, "1 failed, 1 passed, 1 skipped")
-    assert {name for name in loaded - loaded_without if not name.startswith("pytest_looplet")} == set()
-    assert not any(name.startswith(("looplet", "pytest_looplet.cassette")) for name in loaded)
-    assert sorted(suite.iterdir()) == files
+def test_PP_01_PP_14_outcomes_files_and_environment_stay_as_they_are(suite):
+    before = sorted(path for path in suite.path.rglob("*") if "__pycache__" not in path.parts)
+    plain = run(suite, "-q", "--strict-markers", "--strict-config")
+    with_us = run(suite, "-q", "--strict-markers", "--strict-config", "-p", "pytest_looplet.plugin")
+    assert (with_us.returncode, with_us.stderr) == (plain.returncode, plain.stderr) == (0, "")
+    assert "2 passed" in with_us.stdout
+    assert "2 passed" in plain.stdout
+    after = sorted(path for path in suite.path.rglob("*") if "__pycache__" not in path.parts)
+    assert before == after
+
+
+def test_every_option_fixture_and_setting_is_documented(pytester):
+    options = run(pytester, "-p", "pytest_looplet.plugin", "--help").stdout
+    fixtures = run(pytester, "-p", "pytest_looplet.plugin", "--fixtures").stdout
+    for name, _, _ in OPTIONS:
+        assert f"--looplet-{name}" in options
+    for name, _, _ in SETTINGS:
+        assert name in options
+    for name in ("run", "backend", "script", "cassette", "case", "trial", "agent", "judge"):
+        assert f"looplet_{name}" in fixtures
+    assert "no docstring available" not in fixtures[fixtures.index("looplet_") :]
+
+
+def test_the_plugin_works_with_common_options(pytester):
+    """PP-08, the part that needs no other plugin."""
+    pytester.makepyfile(test_x="def test_x(looplet_script): looplet_script()\n")
+    for options in (["-p", "no:terminal"], ["--tb=no"], ["-q"], ["-s"]):
+        done = run(pytester, "-p", "pytest_looplet.plugin", *options)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 # Loaded here once, and not in each inner session again.
-import pytest_looplet.evals.where
+import pytest_looplet.evals.collect
 import pytest_looplet.report.terminal
 import pytest_looplet.tapes  # noqa: F401
 

@@ -145,7 +145,7 @@ MUST_BE_RED = {
     "all skipped": ("@pytest.mark.skip\ndef eval_x(ctx): return True", [], "not one of them judged"),
     "all skip themselves": ("def eval_x(ctx): pytest.skip('no')", [], "not one of them judged"),
     "a required eval skipped": (
-        "@pytest.mark.skip\n@eval_mark(required=True)\ndef eval_x(ctx): return True\ndef eval_y(ctx): return True",
+        "@pytest.mark.skip\n@eval_mark(required=True)\ndef eval_x(ctx): return 1\ndef eval_y(ctx): return 1",
         [],
         "eval_x is required, but was skipped",
     ),
