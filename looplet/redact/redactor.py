@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])")
 _PLACEHOLDER = re.compile(r"\[(?:redacted|env):[^\]]*\]?")
+_SHORTEST = 6
 _SHORTEST_BASE64 = 24
 
 
@@ -69,6 +70,8 @@ class Redactor:
 
     def find(self, text: str) -> list[Found]:
         """Where the secrets in *text* are, first to last, none overlapping; without those of `extra`."""
+        if len(text) < _SHORTEST:
+            return []
         found = [
             Found(at.start(), at.end(), placeholder)
             for secret, placeholder in self._known

@@ -3,6 +3,7 @@
 This package needs vcrpy and never pytest, so `use_cassette` works in notebooks and scripts too.
 """
 
+from pytest_looplet.cassette.backend import TapedBackend, tape_backend
 from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, open_cassette, use_cassette
 from pytest_looplet.cassette.drift import Difference, Drift
 from pytest_looplet.cassette.errors import (
@@ -40,8 +41,10 @@ __all__ = [
     "NotRecorded",
     "Policy",
     "ReplayStopped",
+    "TapedBackend",
     "UnplayedInteractions",
     "Unused",
     "open_cassette",
+    "tape_backend",
     "use_cassette",
 ]

@@ -126,7 +126,10 @@ class BodyReader:
         return _Head(raw, body, start, _byte_ends(text, spans, start))
 
     def _read_on(self, raw: bytes, head: _Head, kept: int) -> _Head | None:
-        """Read what follows the turns shared with *head*; None where that cannot be told apart, or is not written alike."""
+        """Read what follows the turns shared with *head*.
+
+        None where that cannot be told apart, or is not written alike.
+        """
         rest = raw[head.ends[kept - 1] :].lstrip(b" \t\r\n")
         comma = rest[:1] == b","
         after = rest[1:].lstrip(b" \t\r\n") if comma else rest

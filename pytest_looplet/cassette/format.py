@@ -16,6 +16,7 @@ from pytest_looplet.cassette.encoding import Shown, bytes_of, shown, strict_json
 from pytest_looplet.cassette.errors import CassetteUnreadable
 from pytest_looplet.cassette.exchange import Headers, Reply, Request
 from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.vcr_format import interactions_of_vcr
 from pytest_looplet.cassette.yaml_in import NotYaml, from_yaml
 from pytest_looplet.cassette.yaml_out import to_yaml
 
@@ -168,6 +169,8 @@ def load(text: bytes, path: str, *, mend: str = "") -> Recording:
         if not text.strip():
             raise NotYaml("it is empty")
         data = from_yaml(text)
+        if isinstance(data, dict) and data.get("version") == 1 and "looplet_cassette" not in data:
+            return _of_vcrpy(data)
         _check_version(data)
         if not text.rstrip().endswith(b"\n..."):
             raise NotYaml("it is cut: its last line, `...`, is missing", text.count(b"\n") + 1)
@@ -181,9 +184,14 @@ def _check_version(data: Any) -> None:
         raise NotYaml("it is no cassette: a mapping with `looplet_cassette` and `interactions` is expected")
     version = data.get("looplet_cassette")
     if version != VERSION:
-        if data.get("version") == 1:
-            raise NotYaml("it is a plain vcrpy cassette; convert it with `looplet cassettes migrate`")
         raise NotYaml(f"it has format version {version!r}; this pytest-looplet reads version {VERSION}")
+
+
+def _of_vcrpy(data: dict[str, Any]) -> Recording:
+    try:
+        return Recording(interactions_of_vcr(data))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotYaml(f"a damaged vcrpy cassette ({type(error).__name__}: {error})") from None
 
 
 def _recording(data: dict[str, Any], text: bytes) -> Recording:

@@ -135,7 +135,7 @@ DAMAGED = {
     "another file": (b"name: x\n", ": it is no cassette"),
     "a list": (b"- 1\n", ": it is no cassette"),
     "newer version": (b"looplet_cassette: 99\ninteractions: []\n", ": it has format version 99"),
-    "vcrpy's own": (b"version: 1\ninteractions: []\n", "looplet cassettes migrate"),
+    "vcrpy's own, damaged": (b"version: 1\ninteractions:\n- {}\n", ": a damaged vcrpy cassette"),
     "an object": (b"looplet_cassette: 1\ninteractions: !!python/object/apply:os.system ['true']\n", ":2: "),
     "anchors": (
         b"looplet_cassette: 1\ninteractions:\n- &a {x: 1}\n- request: {a: *a, b: *a}\n",
