@@ -7,7 +7,7 @@ None of them raises.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from json import JSONEncoder
@@ -255,11 +255,15 @@ class _Normaliser:
         return _described(value)
 
 
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode()
+
+
 _CONVERSIONS: dict[type, Callable[..., JSON]] = {
     str: _whole_text,
     int: _whole_int,
     float: _whole_float,
-    bytes: lambda value: _mark("bytes", b64encode(value).decode()),
-    bytearray: lambda value: _mark("bytes", b64encode(value).decode()),
-    memoryview: lambda value: _mark("bytes", b64encode(value).decode()),
+    bytes: lambda value: _mark("bytes", _base64(value)),
+    bytearray: lambda value: _mark("bytes", _base64(value)),
+    memoryview: lambda value: _mark("bytes", _base64(value)),
 }

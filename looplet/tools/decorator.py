@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from looplet.errors import ConfigError
@@ -14,7 +13,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass
 class FunctionTool(ToolSpec, Generic[P, R]):
     """A tool that is still the function it was made from: calling it calls the function.
 
@@ -22,16 +20,15 @@ class FunctionTool(ToolSpec, Generic[P, R]):
         function: The function, as it was decorated.
     """
 
-    function: Callable[P, R] | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, function: Callable[P, R] | None = None, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.function: Callable[P, R] = fields["execute"] if function is None else function
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             if hasattr(self.function, name):
                 setattr(self, name, getattr(self.function, name))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, with no check and no registry."""
-        assert self.function is not None
         return self.function(*args, **kwargs)
 
 

@@ -6,7 +6,6 @@ Nothing here waits or starts a thread, so both loops use it as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from looplet.clock import perf
@@ -42,15 +41,19 @@ class Owner(Protocol):
     def _refuse(self, call: ToolCall) -> ToolResult | None: ...
 
 
-@dataclass(slots=True)
 class Ready:
     """A call that was checked and may run."""
 
-    spec: ToolSpec
-    call: ToolCall
-    kwargs: dict[str, Any]
-    ctx: ToolContext | None
-    started: float
+    __slots__ = ("call", "ctx", "kwargs", "spec", "started")
+
+    def __init__(
+        self, spec: ToolSpec, call: ToolCall, kwargs: dict[str, Any], ctx: ToolContext | None, started: float
+    ) -> None:
+        self.spec = spec
+        self.call = call
+        self.kwargs = kwargs
+        self.ctx = ctx
+        self.started = started
 
 
 def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | ToolResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
@@ -13,7 +12,6 @@ _COROUTINE = 0x80
 _ASYNC_GENERATOR = 0x200
 
 
-@dataclass(frozen=True, slots=True)
 class Takes:
     """The named arguments of a callable.
 
@@ -25,11 +23,17 @@ class Takes:
         is_async: Whether calling it gives something to await or to iterate with `async for`.
     """
 
-    names: frozenset[str]
-    required: tuple[str, ...]
-    anything: bool
-    ctx: bool
-    is_async: bool
+    # A plain class: making a dataclass is what an import of this module would mostly cost.
+    __slots__ = ("anything", "ctx", "is_async", "names", "required")
+
+    def __init__(
+        self, names: frozenset[str], required: tuple[str, ...], anything: bool, ctx: bool, is_async: bool
+    ) -> None:
+        self.names = names
+        self.required = required
+        self.anything = anything
+        self.ctx = ctx
+        self.is_async = is_async
 
 
 def probe(function: Callable[..., Any]) -> Takes:

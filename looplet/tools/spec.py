@@ -30,15 +30,24 @@ _OPEN_WORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Door:
-    """What is asked of arguments before a tool's body runs; belongs to one `execute` and one `parameters`."""
+    """What is asked of arguments before a tool's body runs; belongs to one `execute` and one `parameters`.
 
-    execute: Callable[..., Any]
-    parameters: dict[str, Any]
-    takes: Takes
-    check: Check
-    names: frozenset[str]
+    Attributes:
+        takes: What `execute` takes.
+        check: Gives the violations of arguments.
+        names: The arguments that are known.
+    """
+
+    __slots__ = ("check", "execute", "names", "parameters", "takes")
+
+    def __init__(self, spec: ToolSpec) -> None:
+        self.execute = spec.execute
+        self.parameters = spec.parameters
+        self.takes = probe(spec.execute)
+        schema = _schema_at_door(spec, self.takes)
+        self.check: Check = compile_schema(schema)
+        self.names = frozenset(schema["properties"]) | self.takes.names
 
 
 @dataclass
@@ -117,31 +126,29 @@ class ToolSpec:
         """
         door = self._door
         if door is None or door.execute is not self.execute or door.parameters is not self.parameters:
-            takes = probe(self.execute)
-            schema = self._schema_at_door(takes)
-            check = compile_schema(schema)
-            names = frozenset(schema["properties"]) | takes.names
-            self._door = door = Door(self.execute, self.parameters, takes, check, names)
+            self._door = door = Door(self)
         return door
 
-    def _schema_at_door(self, takes: Takes) -> dict[str, Any]:
-        """What is declared, and on top that which `execute` could not be called with."""
-        if self.is_json_schema:
-            declared, open_words = self.parameters, _OPEN_WORDS
-            properties = declared["properties"]
-            required = [*declared.get("required", ()), *takes.required]
-        else:
-            # A label that names no type promises none; what must be given, `execute` knows best.
-            declared, open_words = {"type": "object"}, frozenset[str]()
-            properties = {
-                n: _label_schema(label) if _names_type(label) else {} for n, label in self.parameters.items()
-            }
-            required = list(takes.required)
-        schema = {**declared, "properties": properties, "required": list(dict.fromkeys(required))}
-        if not takes.anything and not open_words.intersection(declared) and isinstance(properties, dict):
-            also = {name: True for name in takes.names if name not in properties}
-            schema |= {"properties": {**properties, **also}, "additionalProperties": False}
-        return schema
+
+def _schema_at_door(spec: ToolSpec, takes: Takes) -> dict[str, Any]:
+    """What is declared, and on top that which `execute` could not be called with."""
+    if spec.is_json_schema:
+        declared, open_words = spec.parameters, _OPEN_WORDS
+        properties = declared["properties"]
+        required = [*declared.get("required", ()), *takes.required]
+    else:
+        # A label that names no type promises none; what must be given, `execute` knows best.
+        declared, open_words = {"type": "object"}, frozenset[str]()
+        properties = {
+            name: _label_schema(label) if _names_type(label) else {}
+            for name, label in spec.parameters.items()
+        }
+        required = list(takes.required)
+    schema = {**declared, "properties": properties, "required": list(dict.fromkeys(required))}
+    if not takes.anything and not open_words.intersection(declared) and isinstance(properties, dict):
+        also = {name: True for name in takes.names if name not in properties}
+        schema |= {"properties": {**properties, **also}, "additionalProperties": False}
+    return schema
 
 
 def _names_type(label: object) -> bool:
