@@ -29,13 +29,13 @@ def step_table(
             steps if None.
         marked: Numbers of the steps that get a `>`, and that are shown before any other.
     """
-    numbers = [step.number for step in run.steps]
-    shown = _chosen(numbers, marked, max_rows)
-    steps = {step.number: step for step in run.steps}
-    room = _room(steps, shown, width)
-    rows = [_HEADER, *(_row(steps[number], number in marked, room) for number in shown)]
+    places = [place for place, step in enumerate(run.steps) if step.number in marked]
+    shown = _chosen(len(run.steps), places, max_rows)
+    steps = [run.steps[place] for place in shown]
+    room = _room(steps, width)
+    rows = [_HEADER, *(_row(step, step.number in marked, room) for step in steps)]
     lines = grid(rows, "<><<<>")
-    return [lines[0], *_with_gaps(lines[1:], shown, numbers)]
+    return [lines[0], *_with_gaps(lines[1:], shown, len(run.steps))]
 
 
 def call_text(tool: str, args: Mapping[str, Any], width: int) -> str:
@@ -58,7 +58,7 @@ def args_text(args: Mapping[str, Any], width: int) -> str:
 
 def result_text(result: ToolResult, width: int) -> str:
     """A result in one line: the data, or `✗` with the kind of failure and the reason."""
-    if result.error is not None:
+    if result.error:
         reason = escape_terminal(result.error[: 4 * width])
         kind = kind_text(result)
         return shorten(f"✗ {reason}" if kind in reason.lower() else f"✗ {kind}: {reason}", width)
@@ -108,15 +108,14 @@ def _joined(parts: Sequence[str], width: int) -> str:
     return shorten(line, width)
 
 
-def _room(steps: Mapping[int, Step], shown: Iterable[int], width: int) -> tuple[int, int]:
+def _room(steps: Sequence[Step], width: int) -> tuple[int, int]:
     """Columns for arguments and for results: what the other columns leave, shared by need."""
-    taken = [steps[number] for number in shown]
-    tool = max((columns(_name(s)) for s in taken), default=4)
-    number = max((len(str(s.number)) for s in taken), default=1)
-    ms = max((len(_ms(s)) for s in taken), default=2)
+    tool = max((columns(_name(s)) for s in steps), default=4)
+    number = max((len(str(s.number)) for s in steps), default=1)
+    ms = max((len(_ms(s)) for s in steps), default=2)
     room = max(40, width - 1 - number - max(4, tool) - max(2, ms) - 5 * _GAP)
-    results = max((columns(result_text(s.tool_result, room)) for s in taken), default=6)
-    args = max((columns(args_text(s.tool_call.args, room)) for s in taken), default=4)
+    results = max((columns(result_text(s.tool_result, room)) for s in steps), default=6)
+    args = max((columns(args_text(s.tool_call.args, room)) for s in steps), default=4)
     for_args = min(max(args, 4), max(room - max(results, 6), room // 2))
     return for_args, room - for_args
 
@@ -140,28 +139,26 @@ def _ms(step: Step) -> str:
     return f"{step.tool_result.duration_ms:,.0f}"
 
 
-def _chosen(numbers: Sequence[int], marked: Collection[int], limit: int | None) -> list[int]:
-    """The step numbers to show: the marked ones, their neighbours and the two ends."""
-    if limit is None or len(numbers) <= limit:
-        return list(numbers)
+def _chosen(size: int, marked: Sequence[int], limit: int | None) -> list[int]:
+    """The places of the steps to show: the marked ones, their neighbours and the two ends."""
+    if limit is None or size <= limit:
+        return list(range(size))
     chosen: set[int] = set()
-    for position in _by_interest(numbers, marked):
-        if len(chosen) + _gaps({*chosen, position}, len(numbers)) >= limit:
+    for place in _by_interest(marked, size - 1):
+        if len(chosen) + _gaps({*chosen, place}, size) >= limit:
             break
-        chosen.add(position)
-    return [numbers[position] for position in sorted(chosen)]
+        chosen.add(place)
+    return sorted(chosen)
 
 
-def _by_interest(numbers: Sequence[int], marked: Collection[int]) -> Iterator[int]:
-    positions = [position for position, number in enumerate(numbers) if number in marked]
-    last = len(numbers) - 1
-    yield from positions[:1]
+def _by_interest(marked: Sequence[int], last: int) -> Iterator[int]:
+    yield from marked[:3]
     yield from (0, last)
-    yield from positions[1:]
+    yield from marked[3:]
     for distance in (1, 2):
-        for position in positions:
-            yield from (p for p in (position - distance, position + distance) if 0 <= p <= last)
-    for distance in range(3 if positions else last + 1):
+        for place in marked:
+            yield from (near for near in (place - distance, place + distance) if 0 <= near <= last)
+    for distance in range(3 if marked else last + 1):
         yield from (distance, last - distance)
 
 
@@ -170,16 +167,16 @@ def _gaps(chosen: Collection[int], size: int) -> int:
     return sum(after - before > 1 for before, after in pairwise(edges))
 
 
-def _with_gaps(lines: Iterable[str], shown: Sequence[int], numbers: Sequence[int]) -> Iterator[str]:
-    position = 0
-    at = {number: place for place, number in enumerate(numbers)}
-    for line, number in zip(lines, shown, strict=True):
-        if at[number] > position:
-            yield _gap(at[number] - position)
-        position = at[number] + 1
+def _with_gaps(lines: Iterable[str], shown: Sequence[int], size: int) -> Iterator[str]:
+    """The lines, and between them how many steps were left out."""
+    next_place = 0
+    for line, place in zip(lines, shown, strict=True):
+        if place > next_place:
+            yield _gap(place - next_place)
+        next_place = place + 1
         yield line
-    if position < len(numbers):
-        yield _gap(len(numbers) - position)
+    if next_place < size:
+        yield _gap(size - next_place)
 
 
 def _gap(count: int) -> str:
