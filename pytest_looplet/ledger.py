@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
@@ -107,6 +108,7 @@ class Ledger:
 
     Attributes:
         rows: The facts of each item that had any, with its `nodeid` and pytest's own `outcome`.
+        share: In the controller of xdist, the folder in which its workers meet.
     """
 
     def __init__(self) -> None:
@@ -129,16 +131,6 @@ class Ledger:
         """Learn from a worker of xdist what it set out to judge."""
         plan_of(node.config).merge(getattr(node, "workeroutput", {}).get("looplet_plan", ()))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Under xdist, judge the suites when all workers are done."""
-        result = yield
-        if self.share is not None and not session.config.getoption("collectonly", False):
-            from pytest_looplet.evals.gates import report_gates
-
-            report_gates(session.config, plan_of(session.config))
-        return result
-
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the reports, and turn the session red where evals ran and none of them said anything."""
@@ -152,14 +144,8 @@ class Ledger:
 
         show(terminalreporter)
 
-    def shared_folder(self) -> Path:
-        """A folder in which the workers of this session meet."""
-        if self.share is None:
-            self.share = Path(tempfile.mkdtemp(prefix="looplet-session-"))
-        return self.share
-
     def pytest_unconfigure(self) -> None:
-        """Remove that folder."""
+        """Remove the folder in which workers met."""
         if self.share is not None:
             shutil.rmtree(self.share, ignore_errors=True)
 
@@ -198,5 +184,7 @@ def ledger_of(config: pytest.Config) -> Ledger:
 def share_with(node: Any) -> None:
     """Tell an xdist worker where its session shares results; from now on, listen to its reports."""
     ledger = ledger_of(node.config)
-    node.workerinput["looplet_share"] = str(ledger.shared_folder())
+    if ledger.share is None:  # made by the first worker that needs it
+        ledger.share = Path(tempfile.gettempdir(), f"looplet-session-{os.getpid()}-{os.urandom(6).hex()}")
+    node.workerinput["looplet_share"] = str(ledger.share)
     node.workerinput["looplet_dist"] = node.config.getoption("dist", "no")

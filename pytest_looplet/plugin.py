@@ -7,6 +7,7 @@ the rooms behind it open when a fixture, an option or a file of evals is used.
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,20 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     from pytest_looplet.compare import explain_comparison
 
     return explain_comparison(op, left, right)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """In the controller of xdist: judge the suites when all workers are done."""
+    result = yield
+    if session.config.getoption("dist", "no") != "no" and not hasattr(session.config, "workerinput"):
+        from pytest_looplet.evals.plan import plan_of
+
+        if any(planned.gate for planned in plan_of(session.config).evals.values()):
+            from pytest_looplet.evals.gates import report_gates
+
+            report_gates(session.config)
+    return result
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,35 +7,53 @@
 end of a live run, `eval_cli` from the command line; pytest collects the same functions.
 """
 
-from looplet.evals.case import AgentCase, Case, CaseError, parse_cases, read_json_cases
-from looplet.evals.cli import eval_cli
-from looplet.evals.context import EvalContext
-from looplet.evals.discover import EvalFileError, eval_discover
-from looplet.evals.gate import Standing, Verdict, verdict
-from looplet.evals.hook import EvalHook
-from looplet.evals.marks import Demands, demands_of, eval_mark, marks_of
-from looplet.evals.result import EvalResult
-from looplet.evals.run import eval_run, eval_run_batch
+TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
+if TYPE_CHECKING:
+    from looplet.evals.case import (
+        AgentCase as AgentCase,
+        Case as Case,
+        CaseError as CaseError,
+        parse_cases as parse_cases,
+        read_json_cases as read_json_cases,
+    )
+    from looplet.evals.cli import eval_cli as eval_cli
+    from looplet.evals.context import EvalContext as EvalContext
+    from looplet.evals.discover import EvalFileError as EvalFileError, eval_discover as eval_discover
+    from looplet.evals.gate import Standing as Standing, Verdict as Verdict, verdict as verdict
+    from looplet.evals.hook import EvalHook as EvalHook
+    from looplet.evals.marks import (
+        Demands as Demands,
+        demands_of as demands_of,
+        eval_mark as eval_mark,
+        marks_of as marks_of,
+    )
+    from looplet.evals.result import EvalResult as EvalResult
+    from looplet.evals.run import eval_run as eval_run, eval_run_batch as eval_run_batch
 
-__all__ = [
-    "AgentCase",
-    "Case",
-    "CaseError",
-    "Demands",
-    "EvalContext",
-    "EvalFileError",
-    "EvalHook",
-    "EvalResult",
-    "Standing",
-    "Verdict",
-    "demands_of",
-    "eval_cli",
-    "eval_discover",
-    "eval_mark",
-    "eval_run",
-    "eval_run_batch",
-    "marks_of",
-    "parse_cases",
-    "read_json_cases",
-    "verdict",
-]
+_NAMES = {
+    "case": "AgentCase Case CaseError parse_cases read_json_cases",
+    "cli": "eval_cli",
+    "context": "EvalContext",
+    "discover": "EvalFileError eval_discover",
+    "gate": "Standing Verdict verdict",
+    "hook": "EvalHook",
+    "marks": "Demands demands_of eval_mark marks_of",
+    "result": "EvalResult",
+    "run": "eval_run eval_run_batch",
+}
+"""Module, and the public names it gives to this package."""
+
+_HOMES = {name: f"looplet.evals.{module}" for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'looplet.evals' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value

@@ -9,7 +9,7 @@ import pytest
 
 from looplet.evals.suite import RunVerdict, SuiteVerdict, judge_suite
 from pytest_looplet.evals.failures import EvalFailed
-from pytest_looplet.evals.plan import Facts, Plan, PlannedEval, plan_of
+from pytest_looplet.evals.plan import Facts, PlannedEval, plan_of
 from pytest_looplet.ledger import ledger_of, note
 from pytest_looplet.settings import settings_of
 
@@ -85,10 +85,10 @@ def _text(found: SuiteVerdict | None) -> str:
     return found.text if found is not None else "only a part of its runs was selected"
 
 
-def report_gates(config: pytest.Config, plan: Plan) -> None:
+def report_gates(config: pytest.Config) -> None:
     """In the controller of xdist: report the gates that were selected, as if they had run here."""
     rows = ledger_of(config).rows
-    for planned in plan.evals.values():
+    for planned in plan_of(config).evals.values():
         if planned.gate is not None:
             found = judge(planned, rows, settings_of(config).require_all)
             _report(config, planned, found)

@@ -56,6 +56,7 @@ class Results:
         if self._share is None:
             self._known[key] = run()
             return
+        self._share.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = hashlib.sha256(key.encode()).hexdigest()[:24]
         with _locked(self._share / f"{name}.lock"):
             self._known[key] = self._once(self._share / f"{name}.json", self._share / f"{name}.started", run)
