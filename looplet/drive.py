@@ -20,6 +20,11 @@ from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
 SLICE_S = 0.1
 """Longest sleep between two looks at the cancel token, in seconds."""
 
+_EXTRAS = ("cancel_token", "cache_breakpoints", "timeout_s", "on_chunk")
+"""Keywords that a backend gets if its method names them."""
+
+_NO_EXTRAS = (None,) * len(_EXTRAS)
+
 _COROUTINE = 0x80  # inspect.CO_COROUTINE; inspect itself is slow to import
 
 
@@ -53,18 +58,25 @@ class _Stepper:
 
 def drive(script: Script, tools: Any) -> Generator[Step, None, Any]:
     """Run *script* here and now; yields its steps and returns its trace."""
-    stepper = _Stepper(script)
-    while (need := stepper.need()) is not None:
+    answer: Any = None
+    error: BaseException | None = None
+    left = False
+    while True:
+        try:
+            need = script.send(answer) if error is None else script.throw(error)
+        except StopIteration as end:
+            return end.value
+        answer = error = None
         try:
             if type(need) is not HandOut:
-                stepper.answer = _SYNC[type(need)](need, tools)
-            elif not stepper.left:
+                answer = _SYNC[type(need)](need, tools)
+            elif not left:
                 yield need.step
         except GeneratorExit:
-            stepper.leave()
+            # The consumer is gone: the script ends through its own door and nothing more is handed out.
+            error, left = Leave(), True
         except BaseException as problem:
-            stepper.error = problem
-    return stepper.trace
+            error = problem
 
 
 async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
@@ -134,14 +146,11 @@ def _bind(need: Ask) -> tuple[Callable[..., Any], Callable[[], Any]]:
     }
     if request.method != "generate":
         options["tools"] = list(request.tools)
-    for name, value in (
-        ("cancel_token", need.cancel_token),
-        ("cache_breakpoints", request.cache_breakpoints),
-        ("timeout_s", need.timeout_s),
-        ("on_chunk", need.on_chunk),
-    ):
-        if value is not None and _names(method, name):
-            options[name] = value
+    extras = (need.cancel_token, request.cache_breakpoints, need.timeout_s, need.on_chunk)
+    if extras != _NO_EXTRAS:
+        for name, value in zip(_EXTRAS, extras, strict=True):
+            if value is not None and _names(method, name):
+                options[name] = value
     first = request.messages if request.method == "chat" else request.prompt
     return method, partial(method, first, **options)
 
@@ -166,8 +175,10 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
         return raw
     stop_reason = getattr(need.llm, "last_stop_reason", None)
     usage = getattr(need.llm, "last_usage", None)
-    stop_reason = stop_reason if isinstance(stop_reason, str) else None
-    usage = usage if isinstance(usage, Usage) else None
+    if stop_reason is not None and not isinstance(stop_reason, str):
+        stop_reason = None
+    if usage is not None and not isinstance(usage, Usage):
+        usage = None
     if isinstance(raw, str):
         return ChatReply([{"type": "text", "text": raw}], stop_reason, "", usage)
     if isinstance(raw, list):

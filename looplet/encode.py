@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from json import JSONEncoder
-from json.encoder import c_make_encoder, encode_basestring
+from json import JSONEncoder, encoder
 
 
 def line_encoder() -> Callable[[object], str]:
@@ -12,8 +11,10 @@ def line_encoder() -> Callable[[object], str]:
 
     A value that contains itself raises RecursionError instead of ValueError.
     """
-    encoder = JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
-    if c_make_encoder is None:  # this Python has no C encoder
-        return encoder.encode
-    chunks = c_make_encoder(None, encoder.default, encode_basestring, None, ": ", ", ", False, False, False)
+    plain = JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:  # this Python has no C encoder
+        return plain.encode
+    text = encoder.encode_basestring
+    chunks = make(None, plain.default, text, None, ": ", ", ", False, False, False)
     return lambda value: "".join(chunks(value, 0))

@@ -10,7 +10,7 @@ from looplet.checkpoint.delta import decode
 from looplet.conversation import Conversation
 from looplet.engine import record
 from looplet.engine.observe import ModelCall, Request
-from looplet.engine.run import Pending, Run
+from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.thread import Thread, with_trailing
 from looplet.errors import CheckpointError, ModelError
 from looplet.prompts import task_text
@@ -154,7 +154,8 @@ class Restorer:
         if "turn" in one and reply is not None:
             whole = one.get("whole")
             answer = reply if whole is None else replace(reply, blocks=_blocks(whole))
-            record.model_turn(run, request, answer, one["turn"])
+            raw = answer.text if request.method == "generate" else answer.blocks
+            record.model_turn(run, Reply(request, raw, answer, [], {}), one["turn"])
         self._calls = []
         self._done_at = None
 

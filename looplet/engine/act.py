@@ -40,9 +40,8 @@ def _keep_within_budget(run: Run) -> None:
     left, free_left = run.steps_left(), run.plan.free_steps - run.free_used
     specs = run.plan.specs
     for pending in run.pending:
-        spec = specs.get(pending.call.tool)
-        pending.free = bool(free_left > 0 and spec is not None and spec.free)
-        if pending.free:
+        if free_left > 0 and (spec := specs.get(pending.call.tool)) is not None and spec.free:
+            pending.free = True
             free_left -= 1
         elif left > 0:
             left -= 1
@@ -70,7 +69,12 @@ def act(run: Run) -> Script:
         for pending in run.pending:
             if not pending.judged:
                 yield from _judge(run, pending)
-    yield from _run_tools(run)
+    waiting = [p for p in run.pending if p.result is None]
+    if run.plan.concurrent and len(waiting) > 1:
+        yield from _dispatch(run, waiting)
+    else:
+        for pending in waiting:
+            yield from _dispatch(run, (pending,))
     while run.pending:
         yield from _settle(run, run.pending[0])
 
@@ -151,15 +155,6 @@ def _deny(run: Run, pending: Pending, by: str, reason: str | None, *, retriable:
 # ------------------------------------------------------------------ the tool
 
 
-def _run_tools(run: Run) -> Script:
-    waiting = [p for p in run.pending if p.result is None]
-    if run.plan.concurrent and len(waiting) > 1:
-        yield from _dispatch(run, waiting)
-    else:
-        for pending in waiting:
-            yield from _dispatch(run, (pending,))
-
-
 def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
     plan = run.plan
     journal = plan.journal
@@ -197,7 +192,10 @@ def _settle(run: Run, pending: Pending) -> Script:
     when = clock.now()
     step = record.step(run, pending, when)
     run.pending.pop(0)
-    yield from hand_out(run, pending, step, when)
+    if run.plan.journal is None:
+        yield HandOut(step)
+    else:
+        yield from hand_out(run, pending, step, when)
     if problem is not None:
         raise problem
 
@@ -252,6 +250,9 @@ def hand_out(run: Run, pending: Pending, step: Step, when: float) -> Script:
 
 def stop_if_cancelled(run: Run) -> bool:
     """End the run if its token is set or its time is up; whether it ended."""
+    plan = run.plan
+    if plan.cancel_token is None and plan.deadline_s is None:
+        return bool(run.stop_reason)
     left = run.seconds_left()
     if cancelled(run):
         run.stop_reason = "cancelled"

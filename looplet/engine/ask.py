@@ -44,19 +44,30 @@ def ask(run: Run, brief: str) -> Script:
     """
     if run.plan.select_model is not None:
         run.llm, run.wire = run.plan.select_model()
-    request = yield from compose.request(run, brief)
-    yield from _before(run, request)
-    if run.stop_request is not None:
-        return None
-    answer, request = yield from _ask_shrinking(run, request, brief)
+    # Most runs have no hook here: what may wait for one is entered only when there is one.
+    plan = run.plan
+    if plan.slots.build_prompt:
+        request = yield from compose.request(run, brief)
+    else:
+        request = compose.own_request(run, brief)
+    if plan.observers.step_started or plan.slots.on_event:
+        yield from _before(run, request)
+        if run.stop_request is not None:
+            return None
+    answer = _too_long(run, request) if plan.overflow else None
+    if answer is None:
+        answer = yield from call(run, request)
+    if not isinstance(answer, ChatReply):
+        answer, request = yield from _ask_shrinking(run, request, brief, answer)
     if isinstance(answer, ChatReply):
-        answer = yield from _continued(run, request, answer)
+        if answer.stop_reason == "max_tokens":
+            answer = yield from _continued(run, request, answer)
         reply = read(run, request, answer)
-        record.model_turn(run, request, answer)
+        record.model_turn(run, reply)
         raw = reply.raw
     else:
         reply, raw = answer, None
-    if run.plan.slots.on_event:
+    if plan.slots.on_event:
         event = LifecycleEvent.POST_LLM_RESPONSE
         decided = yield from hooks.emit(
             run, event, step_num=run.first_step, prompt=request.prompt, raw_response=raw
@@ -74,20 +85,12 @@ def _before(run: Run, request: Request) -> Script:
         hooks.take_notes(run, decided)
 
 
-def _ask_shrinking(run: Run, request: Request, brief: str) -> Script:
-    """Ask; while the prompt is too long, make it shorter by the next means and ask again."""
-    answer: ChatReply | ModelError
-    if _too_long(run, request):
-        answer = ModelError(
-            f"the prompt is about {_estimate(run, request)} tokens; {run.plan.max_prompt_tokens} fit",
-            kind=ErrorKind.CONTEXT_OVERFLOW,
-        )
-    else:
+def _ask_shrinking(run: Run, request: Request, brief: str, answer: ModelError) -> Script:
+    """Ask again after *answer*; while the prompt is too long, make it shorter by the next means."""
+    if _refuses_tools(run, answer):
+        _fall_back_to_text(run, answer)
+        request = yield from compose.request(run, brief)
         answer = yield from call(run, request)
-        if isinstance(answer, ModelError) and _refuses_tools(run, answer):
-            _fall_back_to_text(run, answer)
-            request = yield from compose.request(run, brief)
-            answer = yield from call(run, request)
     for name, shrink in run.plan.overflow:
         if not isinstance(answer, ModelError) or answer.kind is not ErrorKind.CONTEXT_OVERFLOW:
             break
@@ -107,8 +110,15 @@ def shorten(run: Run, work: Callable[[Run], object]) -> Script:
         yield Save(partial(run.plan.journal.compacted, run))
 
 
-def _too_long(run: Run, request: Request) -> bool:
-    return bool(run.plan.overflow) and _estimate(run, request) > run.plan.max_prompt_tokens
+def _too_long(run: Run, request: Request) -> ModelError | None:
+    """What a provider would say to a prompt that is clearly too long, without asking it."""
+    limit = run.plan.max_prompt_tokens
+    if run.wire == "text" and len(request.prompt) <= limit:
+        return None
+    size = _estimate(run, request)
+    if size <= limit:
+        return None
+    return ModelError(f"the prompt is about {size} tokens; {limit} fit", kind=ErrorKind.CONTEXT_OVERFLOW)
 
 
 def _estimate(run: Run, request: Request) -> int:
@@ -139,13 +149,17 @@ def _fall_back_to_text(run: Run, problem: ModelError) -> None:
 
 def call(run: Run, request: Request) -> Script:
     """Send one request until it is answered or cannot be; gives `ChatReply` or `ModelError`."""
-    observers = run.plan.observers
+    plan, observers = run.plan, run.plan.observers
     for hear in observers.model_asked:
         hear(run.first_step, request)
-    started = clock.perf()
+    started = clock.perf() if observers.model_called else 0.0
     run.llm_calls += 1
     run.model_calls += 1
-    answer, attempts = yield from _attempts(run, request)
+    on_chunk = _chunk_teller(run) if plan.stream_tokens and observers.model_chunk else None
+    answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
+    attempts = 1
+    if not isinstance(answer, ChatReply):
+        answer, attempts = yield from _again(run, request, answer)
     good = isinstance(answer, ChatReply)
     if good and answer.usage is not None:
         run.usage = run.usage + answer.usage
@@ -165,12 +179,11 @@ def call(run: Run, request: Request) -> Script:
     return answer
 
 
-def _attempts(run: Run, request: Request) -> Script:
+def _again(run: Run, request: Request, answer: ChatReply | ModelError) -> Script:
+    """Further attempts after the first gave an error; gives the last answer and the attempts made."""
     plan = run.plan
     attempt = 1
     while True:
-        on_chunk = _chunk_teller(run) if plan.stream_tokens and plan.observers.model_chunk else None
-        answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
         if isinstance(answer, ChatReply):
             return answer, attempt
         retries = 0 if capabilities_of(run.llm).own_retries else RETRIES
@@ -183,6 +196,8 @@ def _attempts(run: Run, request: Request) -> Script:
         if cancelled(run):
             return _final(answer, attempt), attempt
         attempt += 1
+        on_chunk = _chunk_teller(run) if plan.stream_tokens and plan.observers.model_chunk else None
+        answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
 
 
 def _pause(problem: ModelError, attempt: int) -> float:
@@ -255,7 +270,8 @@ def _continuation(request: Request, partial: str) -> Request:
 def read(run: Run, request: Request, answer: ChatReply) -> Reply:
     """What a reply asks for."""
     if request.method == "generate":
-        return Reply(request, answer.text, answer, parse_multi_tool_calls(answer.text), {})
+        text = answer.text
+        return Reply(request, text, answer, parse_multi_tool_calls(text), {})
     calls: list[ToolCall] = []
     broken: dict[str, str] = {}
     for block in answer.blocks:

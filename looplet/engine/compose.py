@@ -21,6 +21,12 @@ TRUNCATED = "(briefing truncated — token budget exceeded)"
 _DEFAULT_SUMMARY = DefaultState.context_summary
 
 
+def is_briefed(run: Run) -> bool:
+    """Whether there may be anything for `briefing` to say."""
+    slots = run.plan.slots
+    return bool(run.notes or slots.pre_prompt or slots.build_briefing or run.plan.build_briefing)
+
+
 def briefing(run: Run) -> Script:
     """The briefing and what hooks want to say before this step, joined; empties the notes."""
     plan, slots = run.plan, run.plan.slots
@@ -58,40 +64,38 @@ def _pre_prompts(run: Run, used: int) -> Script:
 
 
 def request(run: Run, brief: str, purpose: Purpose = "step") -> Script:
-    """The request for this step, in the protocol of the run."""
-    if run.wire == "thread":
-        prompt = None
-        if run.plan.slots.build_prompt:
-            prompt = yield from hooks.first_text(
-                run, run.plan.slots.build_prompt, **_prompt_fields(run, brief)
-            )
-        if prompt is None:
-            return _thread_request(run, brief, purpose)
-        return _prompt_request(run, prompt, "text", purpose)
-    prompt = yield from _prompt(run, brief)
-    return _prompt_request(run, prompt, run.wire, purpose)
-
-
-def _prompt(run: Run, brief: str) -> Script:
-    plan = run.plan
+    """The request for this step, in the protocol of the run; the first hook with a prompt gives it."""
+    if not run.plan.slots.build_prompt:
+        return own_request(run, brief, purpose)
     fields = _prompt_fields(run, brief)
-    prompt = None
-    if plan.slots.build_prompt:
-        prompt = yield from hooks.first_text(run, plan.slots.build_prompt, **fields)
+    prompt = yield from hooks.first_text(run, run.plan.slots.build_prompt, **fields)
     if prompt is None:
-        prompt = _own_prompt(run, fields)
-    if plan.render_messages is not None:
-        messages = list(run.conversation.messages)
-        prompt = plan.render_messages(messages=messages, default_prompt=prompt, step_num=run.first_step)
-    return prompt
+        return own_request(run, brief, purpose)
+    if run.wire == "thread":
+        return _prompt_request(run, prompt, "text", purpose)
+    return _prompt_request(run, _rendered(run, prompt), run.wire, purpose)
 
 
-def _own_prompt(run: Run, fields: dict[str, Any]) -> str:
+def own_request(run: Run, brief: str, purpose: Purpose = "step") -> Request:
+    """The request for this step where no hook builds the prompt."""
+    if run.wire == "thread":
+        return _thread_request(run, brief, purpose)
+    fields = _prompt_fields(run, brief)
     if run.plan.build_prompt is not None:
-        return run.plan.build_prompt(**fields)
-    if run.wire == "native":
-        return build_prompt(**fields, action_prompt=NATIVE_ACTION_PROMPT)
-    return build_prompt(**fields)
+        prompt = run.plan.build_prompt(**fields)
+    elif run.wire == "native":
+        prompt = build_prompt(**fields, action_prompt=NATIVE_ACTION_PROMPT)
+    else:
+        prompt = build_prompt(**fields)
+    return _prompt_request(run, _rendered(run, prompt), run.wire, purpose)
+
+
+def _rendered(run: Run, prompt: str) -> str:
+    render = run.plan.render_messages
+    if render is None:
+        return prompt
+    messages = list(run.conversation.messages)
+    return render(messages=messages, default_prompt=prompt, step_num=run.first_step)
 
 
 def _prompt_fields(run: Run, brief: str) -> dict[str, Any]:
@@ -116,8 +120,8 @@ def _recent_results(run: Run) -> str:
     state = run.state
     # A state with a summary of its own knows better than we do what the model should see.
     if getattr(type(state), "context_summary", None) is _DEFAULT_SUMMARY:
-        steps = state.steps[-RECENT_RESULTS:]
-        text = "\n".join(run.recent) if len(run.recent) == len(steps) else state.context_summary()
+        shown = min(len(state.steps), RECENT_RESULTS)
+        text = "\n".join(run.recent) if len(run.recent) == shown else state.context_summary()
     else:
         text = state.context_summary()
     return f"{text}\n{run.rejection}" if run.rejection else text

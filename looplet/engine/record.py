@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from looplet import clock
 from looplet.conversation import ContentBlock, Message, MessageRole
-from looplet.engine.observe import Request
-from looplet.engine.run import RECENT_RESULTS, Pending, Run
+from looplet.engine.run import RECENT_RESULTS, Pending, Reply, Run
 from looplet.engine.thread import result_text
 from looplet.prompts import render_result, task_text
-from looplet.types import ChatReply, Step
+from looplet.types import Step
 
 TURN_CHARS = 5_000
 """Most characters that a conversation keeps of a text prompt or reply."""
@@ -30,22 +27,20 @@ def task(run: Run, when: float | None = None) -> None:
         run.conversation.append(message)
 
 
-def model_turn(run: Run, request: Request, answer: ChatReply, when: float | None = None) -> None:
+def model_turn(run: Run, reply: Reply, when: float | None = None) -> None:
     """Add one question and its answer to the conversation."""
+    request, answer = reply.request, reply.chat
     if when is None:
         when = clock.now()
     if request.method == "chat":
         blocks = [ContentBlock(block["type"], block) for block in answer.blocks]
         run.conversation.append(Message(_ASSISTANT, blocks, timestamp=when))
     else:
-        prompt, reply = request.prompt[:TURN_CHARS], _reply_text(request, answer)[:TURN_CHARS]
-        run.conversation.note(when, (_USER, prompt, None, None), (_ASSISTANT, reply, None, None))
+        raw = reply.raw if isinstance(reply.raw, str) else str(reply.raw)
+        prompt, said = request.prompt[:TURN_CHARS], raw[:TURN_CHARS]
+        run.conversation.note(when, (_USER, prompt, None, None), (_ASSISTANT, said, None, None))
     if run.plan.journal is not None:
         run.plan.journal.turned(run, answer, when)
-
-
-def _reply_text(request: Request, answer: ChatReply) -> str:
-    return answer.text if request.method == "generate" else str(answer.blocks)
 
 
 def step(run: Run, pending: Pending, when: float) -> Step:
@@ -53,14 +48,19 @@ def step(run: Run, pending: Pending, when: float) -> Step:
     call, result = pending.call, pending.result
     assert result is not None
     taken = Step(pending.number, call, result)
-    findings, highlights = _metadata(run)
+    plan = run.plan
+    findings = highlights = entities = None
+    if plan.extract_step_metadata is not None:
+        findings, highlights = plan.extract_step_metadata(run.state, run.state.step_count)
     run.state.steps.append(taken)
     if pending.free:
         run.free_used += 1
     if run.wire != "thread":
         run.recent.append(render_result(taken))
     theory = call.args.get("__theory__", "")
-    entities = _entities(run, result.data)
+    if plan.extract_entities is not None and result.data is not None:
+        entities = list(plan.extract_entities(result.data))
+        run.new_entities += len(run.session_log.unknown(entities))
     run.session_log.record(
         taken.number,
         theory if isinstance(theory, str) else "",
@@ -72,22 +72,9 @@ def step(run: Run, pending: Pending, when: float) -> Step:
         recall_key=result.result_key or "",
     )
     _to_conversation(run, taken, when)
-    for hear in run.plan.observers.step_taken:
+    for hear in plan.observers.step_taken:
         hear(taken)
     return taken
-
-
-def _metadata(run: Run) -> tuple[list[str] | None, list[str] | None]:
-    extract = run.plan.extract_step_metadata
-    return extract(run.state, run.state.step_count) if extract is not None else (None, None)
-
-
-def _entities(run: Run, data: Any) -> list[str] | None:
-    if run.plan.extract_entities is None or data is None:
-        return None
-    entities = list(run.plan.extract_entities(data))
-    run.new_entities += len(run.session_log.unknown(entities))
-    return entities
 
 
 def _to_conversation(run: Run, taken: Step, when: float) -> None:

@@ -60,7 +60,9 @@ def _turn(run: Run) -> Script:
     run.new_entities = 0
     if run.plan.slots.should_compact:
         yield from _compact(run)
-    brief = yield from compose.briefing(run)
+    brief = ""
+    if compose.is_briefed(run):
+        brief = yield from compose.briefing(run)
     reply = yield from ask.ask(run, brief)
     run.rejection = ""
     if _stop_requested(run):
@@ -68,16 +70,12 @@ def _turn(run: Run) -> Script:
     if isinstance(reply, ModelError):
         yield from finish.model_failed(run, reply)
         return
-    yield from _heed(run, reply)
-
-
-def _heed(run: Run, reply: Reply) -> Script:
-    if not reply.calls and reply.request.method == "chat":
-        yield from finish.answer_in_text(run, reply)
-        return
     if reply.calls:
         run.parse_failures = 0
         run.answer_asked = False
+    elif reply.request.method == "chat":
+        yield from finish.answer_in_text(run, reply)
+        return
     else:
         reply = yield from _mended(run, reply)
         if reply is None or _stop_requested(run):
