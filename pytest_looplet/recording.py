@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
@@ -14,8 +15,17 @@ from pytest_looplet.screen import SCREEN
 SUFFIX = ".run.json"
 """What follows the name of a test in the name of its accepted trajectory."""
 
-ACCEPT: ContextVar[bool] = ContextVar("looplet_accept", default=False)
-"""Whether today's runs are the new expectation whatever they did. A run that was recorded today always is."""
+_ACCEPT: ContextVar[Callable[[str], None] | None] = ContextVar("looplet_accept", default=None)
+
+
+def accept_all(tell: Callable[[str], None]) -> Callable[[], None]:
+    """From now on today's runs are the new expectation; gives what undoes that.
+
+    Args:
+        tell: Told of each recording that changes, in one line: its file and why.
+    """
+    token = _ACCEPT.set(tell)
+    return lambda: _ACCEPT.reset(token)
 
 
 def departure(run: Trajectory, path: str | PathLike[str] | None = None) -> Miss | None:
@@ -30,17 +40,25 @@ def departure(run: Trajectory, path: str | PathLike[str] | None = None) -> Miss 
         TraceError: The accepted trajectory cannot be read or written.
     """
     file = Path(path) if path is not None else accepted_path(run)
-    if ACCEPT.get() or run.metadata.get("recorded") is True:
-        run.behaviour().save(file)
+    tell = _ACCEPT.get()
+    if tell is not None or run.metadata.get("recorded") is True:
+        _accept(run, file, tell or (lambda line: None))
         return None
     if not file.exists():
         return Miss(f"expected the run to match its recording; there is none in {file}. {_how(run)}")
-    accepted = Trajectory.load(file)
     context = None if SCREEN.get().lines is None else 2
-    lines = difference(accepted, run, names=("recorded", "this"), context=context)
+    lines = difference(Trajectory.load(file), run, names=("recorded", "this"), context=context)
     if not lines:
         return None
     return Miss(f"expected the run to match its recording in {file}; {lines[0]}", (), lines[1:])
+
+
+def _accept(run: Trajectory, file: Path, tell: Callable[[str], None]) -> None:
+    before = Trajectory.load(file) if file.exists() else None
+    why = ["new"] if before is None else difference(before, run, names=("recorded", "this"))
+    run.behaviour().save(file)
+    if why:
+        tell(f"{file}: {why[0]}")
 
 
 def accepted_path(run: Trajectory) -> Path:

@@ -16,7 +16,7 @@ from looplet.testing.provider import LocalProvider
 from looplet.trajectory import Trajectory
 from looplet.types import Step, ToolCall, ToolResult
 from pytest_looplet import Unmet, expect
-from pytest_looplet.recording import ACCEPT, accepted_path
+from pytest_looplet.recording import accept_all, accepted_path
 
 TEST_FILE = """
 from looplet import tool
@@ -65,11 +65,14 @@ def test_it_is_rewritten_only_where_runs_are_accepted(accepted):
     with pytest.raises(Unmet):
         expect(run_with("lost")).to_match_recording(accepted)
     assert accepted.read_text() == before
-    token = ACCEPT.set(True)
+    told = []
+    undo = accept_all(told.append)
     try:
         expect(run_with("lost")).to_match_recording(accepted)
+        expect(run_with("lost")).to_match_recording(accepted)
     finally:
-        ACCEPT.reset(token)
+        undo()
+    assert told == [f"{accepted}: the first difference is at step 1: look differs"]
     expect(run_with("lost")).to_match_recording(accepted)
 
 
