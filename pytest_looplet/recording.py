@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
 
+from looplet.errors import TraceError
 from looplet.trajectory.diff import difference
 from looplet.trajectory.record import Trajectory
 from pytest_looplet.failure import Miss
@@ -54,11 +55,19 @@ def departure(run: Trajectory, path: str | PathLike[str] | None = None) -> Miss 
 
 
 def _accept(run: Trajectory, file: Path, tell: Callable[[str], None]) -> None:
-    before = Trajectory.load(file) if file.exists() else None
-    why = ["new"] if before is None else difference(before, run, names=("recorded", "this"))
+    why = _changes(run, file)
     run.behaviour().save(file)
     if why:
         tell(f"{file}: {why[0]}")
+
+
+def _changes(run: Trajectory, file: Path) -> list[str]:
+    if not file.exists():
+        return ["new"]
+    try:
+        return difference(Trajectory.load(file), run, names=("recorded", "this"))
+    except TraceError:
+        return ["the old one could not be read"]
 
 
 def accepted_path(run: Trajectory) -> Path:

@@ -125,3 +125,9 @@ def test_recording_writes_it_and_replay_compares(pytester, monkeypatch):
             "E*meant to change it? pytest --looplet-record test_agent.py::test_agent",
         ]
     )
+
+
+def test_a_damaged_recording_is_replaced_by_a_new_one(accepted):
+    accepted.write_text("{")
+    expect(run_with(recorded=True)).to_match_recording(accepted)
+    expect(run_with()).to_match_recording(accepted)
