@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from looplet.values import bounded
+from looplet.values import bounded, normal
 
 RESULT_CHARS = 1_000_000
 """Characters of text and JSON that a tool result may hold; what goes beyond is cut with a visible mark."""
@@ -26,7 +27,7 @@ _SMALL = 50_000
 def size_within(value: object, limit: int) -> int:
     """What *value* takes in characters, roughly; counting stops once it is more than *limit*.
 
-    Objects that are no text, bytes or container count as 1.
+    Records (dataclasses, models, mappings) count as the data they are stored as; other objects as 1.
     """
     kind = type(value)
     if kind is str or kind is bytes:
@@ -45,7 +46,14 @@ def size_within(value: object, limit: int) -> int:
         elif isinstance(value, (list, tuple, set, frozenset)):
             stack.extend(value)
             size += len(value)
+        elif _has_fields(value):
+            stack.append(normal(value))
     return size
+
+
+def _has_fields(value: object) -> bool:
+    kind = type(value)
+    return hasattr(kind, "__dataclass_fields__") or hasattr(kind, "model_dump") or isinstance(value, Mapping)
 
 
 def cut(value: Any, limit: int = RESULT_CHARS) -> Any:
@@ -93,7 +101,7 @@ class _Cutter:
             return self.mapping(value, depth + 1)
         if isinstance(value, (list, tuple, set, frozenset)):
             return self.items(value, depth + 1)
-        return value
+        return self.visit(normal(value), depth + 1) if _has_fields(value) else value
 
     def mapping(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
         kept: dict[Any, Any] = {}

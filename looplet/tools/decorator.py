@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import MethodType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from looplet.errors import ConfigError
 from looplet.tools.registry import BaseToolRegistry
 from looplet.tools.spec import ToolSpec
+
+_OPTIONS = ("name", "description", "timeout_s", "free", "idempotent", "concurrent_safe")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +29,13 @@ class FunctionTool(ToolSpec, Generic[P, R]):
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             if hasattr(self.function, name):
                 setattr(self, name, getattr(self.function, name))
+
+    def __get__(self, instance: object, owner: type | None = None) -> FunctionTool[..., R]:
+        """A method of *instance* as a tool; the tool itself where it is asked of the class."""
+        if instance is None:
+            return self
+        more = {name: getattr(self, name) for name in _OPTIONS}
+        return tool(**more)(MethodType(self.function, instance))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, with no check and no registry."""

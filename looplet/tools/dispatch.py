@@ -18,6 +18,9 @@ from looplet.values import bounded, plain_copy
 SUMMARY_CHARS = 50
 """Characters of one argument's value in a summary."""
 
+SUMMARY_TOTAL = 2_000
+"""Characters of a summary."""
+
 RAW_ARGUMENTS = "_raw_arguments"
 """The one argument of a call whose arguments a backend could not read; holds what the model wrote."""
 
@@ -195,8 +198,9 @@ def timed_out(owner: Owner, ready: Ready) -> ToolResult:
 
 
 def summarize(args: Mapping[str, Any]) -> str:
-    """`a=1, b=text`, each value cut to 50 characters."""
-    return ", ".join([f"{name}={_short(value)}" for name, value in args.items()])
+    """`a=1, b=text`, each value cut to 50 characters, the whole to 2,000."""
+    summary = ", ".join([f"{name}={_short(value)}" for name, value in args.items()])
+    return summary if len(summary) <= SUMMARY_TOTAL else bounded(summary, SUMMARY_TOTAL)
 
 
 def _short(value: object) -> str:

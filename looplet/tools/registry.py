@@ -34,17 +34,10 @@ class BaseToolRegistry:
             replace: Take the place of a tool with the same name.
 
         Raises:
-            ConfigError: The name is taken (also if it differs in case only) or cannot be a name, or the
-                parameters are no schema.
+            ConfigError: The name is taken (also if it differs in case only), or a field of the spec cannot be
+                what it is.
         """
-        if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
-            raise ConfigError(f"tool name {spec.name!r}: use 1 to 64 letters, digits, '_', '.' and '-'")
-        if not callable(spec.execute):
-            raise ConfigError(f"tool {spec.name!r}: execute must be callable, not {spec.execute!r}")
-        try:
-            spec.door()
-        except ConfigError as error:
-            raise ConfigError(f"tool {spec.name!r}: {error}") from error
+        _check_spec(spec)
         taken = next((name for name in self._tools if name.lower() == spec.name.lower()), None)
         if taken is not None and not replace:
             raise ConfigError(
@@ -200,6 +193,26 @@ class BaseToolRegistry:
     def _async_job(self, call: ToolCall, ctx: ContextFor) -> Any:
         own = _context(ctx, call)
         return lambda: self.dispatch_async(call, ctx=own)
+
+
+def _check_spec(spec: ToolSpec) -> None:
+    if not isinstance(spec, ToolSpec):
+        raise ConfigError(f"register takes a ToolSpec, not {spec!r}; make a function one with looplet.tool")
+    if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
+        raise ConfigError(f"tool name {spec.name!r}: use 1 to 64 letters, digits, '_', '.' and '-'")
+    if not callable(spec.execute):
+        raise ConfigError(f"tool {spec.name!r}: execute must be callable, not {spec.execute!r}")
+    if not isinstance(spec.parameters, dict):
+        raise ConfigError(f"tool {spec.name!r}: parameters must be a dict, not {spec.parameters!r}")
+    limit = spec.timeout_s
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0
+    ):
+        raise ConfigError(f"tool {spec.name!r}: timeout_s must be seconds above 0, or None; not {limit!r}")
+    try:
+        spec.door()
+    except ConfigError as error:
+        raise ConfigError(f"tool {spec.name!r}: {error}") from error
 
 
 def _context(ctx: ContextFor, call: ToolCall) -> ToolContext | None:

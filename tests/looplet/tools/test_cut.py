@@ -1,5 +1,8 @@
 """Results that are too big: cut where it can be seen, everything else as it was."""
 
+import dataclasses
+import types
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -36,6 +39,16 @@ CUT = {
     "a long key": ({"k" * 5000: 1}, lambda c: all(len(key) <= 1000 for key in c)),
     "deep": ([[[["x" * 5000]]]], lambda c: "left out" in c[0][0][0][0]),
 }
+
+
+@dataclasses.dataclass
+class Record:
+    text: str
+    n: int = 1
+
+
+CUT["a record"] = ([Record("x" * 5000)], lambda c: "left out" in c[0]["value"]["text"])
+CUT["a mapping"] = (types.MappingProxyType({"a": "x" * 5000}), lambda c: "left out" in c["value"]["a"])
 
 
 @pytest.mark.parametrize(("value", "seen"), CUT.values(), ids=CUT)

@@ -1,5 +1,7 @@
 """`@tool`: a function that is a tool and still a function."""
 
+import dataclasses
+
 import pytest
 
 from looplet.errors import ConfigError
@@ -73,6 +75,33 @@ def test_a_bound_method_is_a_tool():
     registry = tools_from([shop.sell])
     assert registry.dispatch(ToolCall("sell", {"sku": "a"})).data == 1
     assert shop.sold == ["a"]
+
+
+class Till:
+    def __init__(self):
+        self.paid = 0
+
+    @tool(free=True)
+    def pay(self, amount: int) -> int:
+        """Pay."""
+        self.paid += amount
+        return self.paid
+
+
+def test_a_decorated_method_is_a_tool_of_its_object():
+    one, other = Till(), Till()
+    assert one.pay(5) == 5
+    registry = tools_from([one.pay])
+    assert registry.dispatch(ToolCall("pay", {"amount": 2})).data == 7
+    assert (one.paid, other.paid) == (7, 0)
+    assert registry._tools["pay"].parameter_names() == ["amount"]
+    assert registry._tools["pay"].free
+    assert Till.pay.name == "pay"
+
+
+def test_a_copy_with_other_fields_still_runs():
+    copy = dataclasses.replace(subtract, name="minus")
+    assert (copy.name, copy.timeout_s, copy(5, 3)) == ("minus", 3, 2)
 
 
 def test_a_lambda_needs_a_name_that_can_be_one():

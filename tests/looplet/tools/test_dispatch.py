@@ -51,6 +51,12 @@ def test_a_success(dispatch):
     )
 
 
+def test_a_summary_is_bounded():
+    result = in_sync(registry(lambda **k: 1), ToolCall("t", {"a": "x" * 51, "b": [1] * 100, "k" * 5000: 1}))
+    assert result.args_summary.startswith(f"a={'x' * 50}..., b=[1, 1, ")
+    assert len(result.args_summary) == 2000
+
+
 @both_loops
 def test_an_unknown_tool(dispatch):
     call = ToolCall("nope", {"a": "x" * 200})

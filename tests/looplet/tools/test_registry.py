@@ -93,9 +93,19 @@ def test_a_schema_that_is_none_is_refused_with_the_tools_name():
         registry().register(broken)
 
 
-def test_what_cannot_be_called_is_refused():
-    with pytest.raises(ConfigError, match="execute must be callable"):
-        registry().register(ToolSpec("t", "d", {}, None))
+WRONG = {
+    "a function": (lambda: 1, "make a function one with looplet.tool"),
+    "no function": (ToolSpec("t", "d", {}, None), "tool 't': execute must be callable, not None"),
+    "no parameters": (ToolSpec("t", "d", None, print), "tool 't': parameters must be a dict, not None"),
+    "no time": (ToolSpec("t", "d", {}, print, timeout_s=0), "tool 't': timeout_s must be seconds above 0"),
+    "a time in words": (ToolSpec("t", "d", {}, print, timeout_s="1"), "tool 't': timeout_s must be seconds"),
+}
+
+
+@pytest.mark.parametrize(("spec", "said"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_a_tool_is_refused(spec, said):
+    with pytest.raises(ConfigError, match=said):
+        registry().register(spec)
 
 
 def test_descriptions_follow_every_change():
