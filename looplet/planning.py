@@ -10,7 +10,7 @@ from looplet import clock
 from looplet.config import DEFAULT_MAX_STEPS, LoopConfig, check_config
 from looplet.conversation import Conversation
 from looplet.engine.hooks import log_listener
-from looplet.engine.observe import Observers
+from looplet.engine.observe import Observers, RunObserver
 from looplet.engine.run import Plan, Run, Wire
 from looplet.engine.slots import Slots
 from looplet.errors import ConfigError
@@ -174,7 +174,8 @@ def _plan(
 
 
 def _observers(config: LoopConfig, slots: Slots, stream: Any, journal: RunJournal | None) -> list[Any]:
-    observers = [*config.observers, *([journal] if journal is not None else [])]
+    watching = [hook for hook in slots.hooks if isinstance(hook, RunObserver)]
+    observers = [*config.observers, *watching, *([journal] if journal is not None else [])]
     if stream is not None:
         from looplet.streaming import StreamingHook, StreamObserver
 
