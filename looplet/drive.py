@@ -198,6 +198,8 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
 
 def _run_tools(need: RunTools, tools: Any) -> list[Any]:
     calls, contexts = need.calls, need.contexts
+    if len(calls) == 1 and not need.concurrent:
+        return [tools.dispatch(calls[0], ctx=contexts[0])]
     if not need.concurrent:
         return [tools.dispatch(call, ctx=ctx) for call, ctx in zip(calls, contexts, strict=True)]
     return list(tools.dispatch_batch(list(calls), ctx=_contexts_by_call(need, tools)))

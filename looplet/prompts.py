@@ -45,6 +45,7 @@ _HEADERS = {
     "results": "RECENT RESULTS",
     "step": "STEP",
 }
+_SESSION_HEAD = f"═══ {_HEADERS['session']} ═══\n"
 _encode = line_encoder()
 
 
@@ -95,8 +96,11 @@ def build_prompt(
     if fact_text:
         sections.append(f"═══ {names['facts']} ═══\n{fact_text}\n")
     if session_log:
-        renamed = section_headers.get("session") if section_headers else None
-        sections.append(_session_section(session_log, renamed))
+        if section_headers or not session_log.startswith(_SESSION_HEAD):
+            renamed = section_headers.get("session") if section_headers else None
+            sections.append(_session_section(session_log, renamed))
+        else:
+            sections.append(f"{session_log}\n")
     if briefing and briefing.strip():
         sections.append(f"═══ {names['assessment']} ═══\n{briefing}\n")
     if context_history and context_history != _NO_STEPS:
@@ -211,7 +215,7 @@ def render_result(step: Step, limit: int = RESULT_CHARS) -> str:
 
 def build_parse_recovery_prompt(original_prompt: str, raw_response: object) -> str:
     """The question again, after a reply in which no tool call could be found."""
-    shown = bounded("" if raw_response is None else str(raw_response), 300)
+    shown = "" if raw_response is None else str(raw_response)[:300]
     return (
         f"{original_prompt}\n\n"
         "Your last reply could not be read as a tool call. Reply with one valid JSON object of this shape "

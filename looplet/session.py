@@ -109,11 +109,9 @@ class SessionLog:
         """Add an entry. A blank *theory* means the one in force; any other becomes it."""
         if theory and theory.strip():
             self.current_theory = theory
-        else:
-            theory = self.current_theory
         entry = LogEntry(
             step,
-            theory,
+            self.current_theory,
             tool,
             reasoning,
             list(entities) if entities else [],
@@ -155,15 +153,18 @@ class SessionLog:
 
     def render_recent_body(self, limit: int = 20) -> str:
         """`render_recent` without the header line."""
-        if not self.entries:
+        entries, view = self.entries, self._view
+        if not entries:
             return ""
-        view = self._view
-        view.follow(self.entries, limit)
-        lines = self._preamble(view.entities, view.first_entities)
-        earlier = len(self.entries) - limit
-        if earlier > 0:
-            lines.append(f"  … {earlier} earlier steps")
-        lines += view.last_texts(limit)
+        view.follow(entries, limit)
+        if self.current_theory or view.entities:
+            lines = self._preamble(view.entities, view.first_entities)
+        else:
+            lines = ["Steps:"]
+        if len(entries) > limit:
+            lines.append(f"  … {len(entries) - limit} earlier steps")
+        if limit > 0:
+            lines += view.texts[-limit:]
         return "\n".join(lines)
 
     def _headed(self, body: str) -> str:
@@ -254,7 +255,7 @@ class _View:
 
     def _forget(self) -> None:
         self._seen: list[LogEntry] = []
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         self.entities: set[str] = set()
         self.first_entities: list[str] = []
 
@@ -267,14 +268,12 @@ class _View:
         start = len(self._seen) - 1 if self._seen else 0
         fresh = entries[start:]  # with the newest that is known, which may have been changed since
         self._seen[start:] = fresh
-        label = self._label
-        self._texts[start:] = [entry.render(highlights_label=label) for entry in fresh]
+        texts = self.texts
+        del texts[start:]
         for entry in fresh:
+            texts.append(entry.render(highlights_label=self._label))
             if entry.entities_seen or entry.highlights:
                 self._add((*entry.entities_seen, *entry.highlights))
-
-    def last_texts(self, limit: int) -> list[str]:
-        return self._texts[-limit:] if limit > 0 else []
 
     def _add(self, names: Iterable[str]) -> None:
         for name in names:

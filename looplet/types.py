@@ -217,10 +217,10 @@ class Step:
     def summary(self) -> str:
         """One line for prompts: sizes instead of contents."""
         result = self.tool_result
-        line = f"S{self.number} {_mark(result)} {result.tool}({result.args_summary})"
         data = result.data
         if result.error:
-            return f"{line} → ERROR: {result.error[:60]}"
+            return f"S{self.number} ✗ {result.tool}({result.args_summary}) → ERROR: {result.error[:60]}"
+        line = f"S{self.number} ✓ {result.tool}({result.args_summary})"
         if isinstance(data, list):
             return f"{line} → {len(data)} items"
         if isinstance(data, dict):

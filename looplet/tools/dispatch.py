@@ -94,9 +94,10 @@ def _own_args(args: dict[str, Any]) -> dict[str, Any]:
         own = args.copy()
     else:
         own = {name: plain_copy(value) for name, value in args.items()}
-    for name in args:
-        if name[:2] == "__":
-            del own[name]
+    if "__" in "".join(args):
+        for name in args:
+            if name[:2] == "__":
+                del own[name]
     return own
 
 
@@ -199,6 +200,9 @@ def timed_out(owner: Owner, ready: Ready) -> ToolResult:
 
 def summarize(args: Mapping[str, Any]) -> str:
     """`a=1, b=text`, each value cut to 50 characters, the whole to 2,000."""
+    summary = ", ".join([f"{name}={value!s}" for name, value in args.items()]) if len(args) < 10 else ""
+    if 0 < len(summary) <= SUMMARY_CHARS:
+        return summary  # no value in it can be too long
     summary = ", ".join([f"{name}={_short(value)}" for name, value in args.items()])
     return summary if len(summary) <= SUMMARY_TOTAL else bounded(summary, SUMMARY_TOTAL)
 
