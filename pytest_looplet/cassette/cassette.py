@@ -233,7 +233,7 @@ def open_cassette(
         ConfigError: an argument is none of those named.
         CassetteUnreadable: the file is damaged, also where it would be recorded over bit by bit (`tail`).
     """
-    policy = dict(drift_policy or {})
+    policy: dict[DriftClass, Policy] = dict(drift_policy or {})
     _check_words(mode, match, policy, normalizers, unused)
     file = Path(path)
     text = None if mode == "rewrite" else files.read(file, mend=_mend(rerecord_command))

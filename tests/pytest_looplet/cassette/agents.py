@@ -94,8 +94,9 @@ class OpenAIAgent:
         note(turn, outcome)
         return turn
 
-    @staticmethod
-    def answer(turn: dict[str, Any], messages: list[Any], result: str = "sunny\nand warm, naïve 🙂") -> bool:
+    def answer(
+        self, turn: dict[str, Any], messages: list[Any], result: str = "sunny\nand warm, naïve 🙂"
+    ) -> bool:
         """Run the tools of a turn; False when there were none."""
         messages.append(turn)
         for call in turn.get("tool_calls", ()):

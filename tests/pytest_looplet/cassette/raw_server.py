@@ -45,7 +45,7 @@ class Asked(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = _handle  # noqa: N815 - the names the base class looks for
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
 
 
