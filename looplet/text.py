@@ -122,19 +122,25 @@ def _pieces(value: object, width: int) -> Iterator[str]:
         yield _show_text(value, width) if isinstance(value, str) else repr(value)
 
 
+_LEAST = 10
+"""Columns below which a part of a value tells nothing."""
+
+
 def _container(
     opening: str, entries: Iterator[tuple[str, object]], closing: str, size: int, width: int
 ) -> Iterator[str]:
     yield opening
-    room = width - (2 if size == 1 else len(", … 1,000 more]"))
+    room = width - 2
     for position, (key, item) in enumerate(entries):
-        if room <= 0:
-            yield f", … {size - position:,} more" if position else f"… {size:,} items"
+        rest = f", … {size - position - 1:,} more" if position < size - 1 else ""
+        limit = room - len(rest)
+        entry = f", {key}" if position else key
+        entry += "".join(_pieces(item, max(_LEAST, limit - len(entry))))
+        if columns(entry) > limit:
+            yield f", … {size - position:,} more" if position else f"{clip(entry, max(limit, 1))}{rest}"
             break
-        head = f", {key}" if position else key
-        shown = "".join(_pieces(item, room - len(head)))
-        room -= len(head) + len(shown)
-        yield head + shown
+        room -= columns(entry)
+        yield entry
     yield closing
 
 

@@ -12,11 +12,11 @@ class Screen:
     """How much a failure may show.
 
     Attributes:
-        width: Columns; pytest puts four more before each line.
+        width: Columns; pytest puts eight more before each line.
         lines: Lines in all; None shows every step and every difference.
     """
 
-    width: int = 96
+    width: int = 92
     lines: int | None = 40
 
 

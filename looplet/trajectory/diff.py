@@ -19,14 +19,14 @@ B = TypeVar("B")
 FACTS = ("task", "stop_reason", "final_output", "error", "artifacts")
 """What two runs of one agent must agree in, besides their steps."""
 
-SIDE = 42
+SIDE = 38
 """Columns for each side of a comparison."""
 
 MOST = 4
 """Changes that are shown of one step or fact."""
 
-_LINE = 86
-_VALUE = 36
+_LINE = 82
+_VALUE = 34
 
 
 def difference(

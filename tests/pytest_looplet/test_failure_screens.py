@@ -268,11 +268,11 @@ def shown(check):
     with pytest.raises(Unmet) as caught:
         check()
     lines = f"pytest_looplet.Unmet: {caught.value}".split("\n")
-    return [f"E   {line}" for line in lines]
+    return [f"E       {line}" for line in lines]
 
 
 def compared(pair):
-    return [f"E   {'  ' * bool(n)}{line}" for n, line in enumerate(explain_comparison("==", *pair()))]
+    return [f"E       {'  ' * bool(n)}{line}" for n, line in enumerate(explain_comparison("==", *pair()))]
 
 
 CASES = {name: (shown, case) for name, case in SCREENS.items()}
