@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         PermissionHook as PermissionHook,
         PermissionRule as PermissionRule,
     )
+    from looplet.prompts import preview_prompt as preview_prompt
     from looplet.session import SessionLog as SessionLog
     from looplet.streaming import StreamingHook as StreamingHook
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
@@ -130,6 +131,7 @@ _NAMES = {
     "loop": "DomainAdapter LoopConfig LoopHook async_composable_loop composable_loop emit_event",
     "memory": "CallableMemorySource StaticMemorySource",
     "permissions": "PermissionDecision PermissionEngine PermissionHook PermissionRule",
+    "prompts": "preview_prompt",
     "session": "SessionLog",
     "streaming": "StreamingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
