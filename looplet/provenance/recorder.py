@@ -259,8 +259,12 @@ class TrajectoryRecorder(RunObserver):
     def write_run(self, folder: RunFolder) -> None:
         """Write `trajectory.json` and `volatile.json`."""
         kept = self.trajectory
+        whole = encode(self._builder.trajectory)
+        for step, record in zip(whole["steps"], kept.steps, strict=True):
+            linked = {"context_before": record.context_before, "llm_call_indices": record.llm_call_indices}
+            step.update(linked, timestamp=record.timestamp)
         document = {
-            **steady(encode(self._builder.trajectory)),
+            **steady(whole),
             "started_at": 0.0,
             "ended_at": None if kept.ended_at is None else 0.0,
             "metadata": kept.metadata,

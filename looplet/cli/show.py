@@ -1,0 +1,128 @@
+"""`looplet show RUN`: a run directory in a few lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from looplet.cli import NO, OK, Command, fail
+from looplet.text import escape_terminal
+
+_ARGS, _TAIL = 30, 20
+_GLYPHS = {"done": "✓", "error": "✗", "llm_error": "✗"}
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trace_dir", help="a run directory")
+    parser.add_argument("--json", action="store_true", help="print trajectory.json as it is")
+
+
+def _show(options: argparse.Namespace) -> int:
+    directory = Path(options.trace_dir)
+    if not directory.exists():
+        fail(f"{directory} does not exist")
+        return NO
+    trajectory, manifest = directory / "trajectory.json", directory / "manifest.jsonl"
+    if not trajectory.exists() and not manifest.exists():
+        fail(f"{directory} contains no trajectory.json or manifest.jsonl — not a trace directory")
+        return NO
+    try:
+        run = _object(trajectory) if trajectory.exists() else {}
+        calls = _lines(manifest) if manifest.exists() else []
+        times = _object(directory / "volatile.json") if (directory / "volatile.json").exists() else {}
+        text = json.dumps(run, indent=2) if options.json else "\n".join(_report(run, calls, times))
+    except _Unreadable as problem:
+        fail(str(problem))
+        return NO
+    print(text)
+    return OK
+
+
+class _Unreadable(Exception):
+    """A file of the run cannot be read."""
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise _Unreadable(f"could not parse {path}: {problem}") from problem
+    if not isinstance(value, dict):
+        raise _Unreadable(f"could not parse {path}: it holds no object")
+    return value
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    calls = []
+    try:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            call = json.loads(line)
+            if not isinstance(call, dict):
+                raise ValueError(f"line {number} holds no object")
+            calls.append(call)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise _Unreadable(f"could not parse {path}: {problem}") from problem
+    return calls
+
+
+def _report(run: Mapping[str, Any], calls: list[dict[str, Any]], times: Mapping[str, Any]) -> Iterator[str]:
+    steps = [step for step in run.get("steps", ()) if isinstance(step, dict)]
+    took = {str(step.get("step_num")): _step_ms(step, times) for step in steps}
+    total = sum(took.values()) or sum(_number(c.get("duration_ms")) for c in times.get("calls", calls))
+    reason = str(run.get("termination_reason", "unknown"))
+    run_id = str(times.get("run_id") or run.get("run_id") or "-")
+    glyph = _GLYPHS.get(reason, "·")
+    counts = f"{len(steps)} steps  {len(calls) or run.get('llm_call_count', 0)} LLM calls"
+    yield escape_terminal(f"{run_id}  {glyph} {reason}  {counts}  {total:.0f}ms")
+    if steps:
+        yield ""
+    for step in steps:
+        yield _step_line(step, took[str(step.get("step_num"))])
+    for mode in run.get("failure_modes", ()):
+        yield escape_terminal(f"!! {mode}")
+    yield ""
+    sent = sum(_number(c.get("prompt_chars")) for c in calls)
+    got = sum(_number(c.get("response_chars")) for c in calls)
+    failed = sum(bool(c.get("error")) for c in calls)
+    yield f"LLM: {len(calls)} calls, {sent:,.0f} in / {got:,.0f} out chars, {failed} errors"
+
+
+def _step_ms(step: Mapping[str, Any], times: Mapping[str, Any]) -> float:
+    known = times.get("steps", {}).get(str(step.get("step_num")), {})
+    return _number(known.get("duration_ms", step.get("duration_ms")))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _step_line(step: Mapping[str, Any], took_ms: float) -> str:
+    result = _mapping(step.get("tool_result"))
+    tool = result.get("tool") or _mapping(step.get("tool_call")).get("tool") or "?"
+    glyph = "✗" if result.get("error") else "✓"
+    args = str(result.get("args") or result.get("args_summary") or "")
+    linked = step.get("llm_call_indices") or []
+    call = f"call {linked[0]}" if isinstance(linked, list) and linked else ""
+    head = f"#{step.get('step_num')}  {glyph} {tool}({args[:_ARGS]:<{_ARGS}})"
+    return escape_terminal(f"{head} → {_tail(result):<{_TAIL}} [{took_ms:5.0f}ms] {call}")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _tail(result: Mapping[str, Any]) -> str:
+    if result.get("error"):
+        return f"ERROR: {str(result['error'])[:40]}"
+    data = result.get("data")
+    if isinstance(data, list):
+        return f"{len(data)} items"
+    if isinstance(data, dict):
+        return f"{len(data)} keys"
+    return "" if data is None else str(data)[:30]
+
+
+COMMAND = Command("show", "show a run directory", _arguments, _show)
