@@ -1,7 +1,8 @@
 # make demo    run the example agent in replay: no key, no network; prints its scores, writes a report
-# make test    run the whole suite
+# make test    run the suite, but for the tests marked slow
+# make test-all   run the slow ones too, as CI does
 # make lint    ruff, mypy, pyright
-# make check   lint and test: what a change must pass
+# make check   lint and test-all: what a change must pass
 # make clean   remove what the targets made
 #
 # Needs Python 3.11 or newer and make. Everything is installed into .venv; a second run installs nothing.
@@ -12,7 +13,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 REPORT := looplet-report.json
 
-.PHONY: demo test lint check clean help
+# Tests start many Pythons; without compiled files each would compile the packages again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-all lint check clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -22,6 +26,9 @@ demo: $(VENV)/.demo
 	@echo "report: $(REPORT)"
 
 test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n auto -m "not slow"
+
+test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n auto
 
 lint: $(VENV)/.dev
@@ -30,7 +37,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-check: lint test
+check: lint test-all
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[openai]'
