@@ -5,6 +5,7 @@ Its own cassette is only a switchboard here: it keeps nothing, and asks the tape
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -120,6 +121,7 @@ interception = _Interception()
 """The one interception of this process."""
 
 
+@functools.cache
 def _check_vcrpy() -> None:
     found = version("vcrpy")
     numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())

@@ -128,7 +128,7 @@ the first difference came from tool search at step 1""",
 
 
 @pytest.mark.parametrize("cause", TOLD)
-def test_a_change_is_told_in_one_screen(cause: str, cassette_path: Path) -> None:
+def test_CA_05_a_change_is_told_in_one_screen(cause: str, cassette_path: Path) -> None:
     agent, kind, text = TOLD[cause]
     agent.number = 0
     with pytest.raises(CassetteDrift) as caught, use_cassette(cassette_path, rerecord_command=RERECORD):
@@ -137,7 +137,7 @@ def test_a_change_is_told_in_one_screen(cause: str, cassette_path: Path) -> None
     assert caught.value.drift.classes == (kind,)
 
 
-def test_an_extra_call(cassette_path: Path) -> None:
+def test_CA_05_an_extra_call(cassette_path: Path) -> None:
     agent = OpenAIAgent(NOWHERE)
     with use_cassette(cassette_path) as cassette:
         agent.run()
@@ -167,7 +167,7 @@ def test_an_agent_that_goes_on_where_it_had_stopped(cassette_path: Path) -> None
     )
 
 
-def test_missing_calls_are_listed(cassette_path: Path) -> None:
+def test_CA_05_missing_calls_are_listed(cassette_path: Path) -> None:
     with pytest.raises(AssertionError) as caught, use_cassette(cassette_path, rerecord_command=RERECORD):
         OpenAIAgent(NOWHERE).run(turns=1)
     assert str(caught.value) == (
@@ -178,7 +178,7 @@ def test_missing_calls_are_listed(cassette_path: Path) -> None:
     )
 
 
-def test_calls_in_another_order(cassette_path: Path) -> None:
+def test_CA_05_calls_in_another_order(cassette_path: Path) -> None:
     agent = OpenAIAgent(NOWHERE)
     with use_cassette(cassette_path) as recorded:
         agent.run()
