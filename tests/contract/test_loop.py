@@ -279,19 +279,17 @@ def test_the_order_of_events_in_a_batch_that_ends() -> None:
         hook.calls.append(f"YIELD-{step.number}")
     assert " ".join(hook.calls) == TRACE
     assert trace["llm_calls"] == 1 + 3
-    assert hook.fields == set(
-        [
-            "task",
-            "tool_catalog",
-            "state_summary",
-            "context_history",
-            "step_number",
-            "max_steps",
-            "session_log",
-            "briefing",
-            "memory",
-        ]
-    )
+    assert hook.fields == {
+        "task",
+        "tool_catalog",
+        "state_summary",
+        "context_history",
+        "step_number",
+        "max_steps",
+        "session_log",
+        "briefing",
+        "memory",
+    }
 
 
 def test_an_iteration_that_goes_on_asks_should_stop_with_its_first_number() -> None:
