@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from looplet.cache import CachePolicy as CachePolicy
     from looplet.checkpoint import (
         Checkpoint as Checkpoint,
-        CheckpointedHook as CheckpointedHook,
         CheckpointStore as CheckpointStore,
+        CheckpointedHook as CheckpointedHook,
         FileCheckpointStore as FileCheckpointStore,
     )
     from looplet.compact import (
@@ -77,6 +77,11 @@ if TYPE_CHECKING:
         PermissionRule as PermissionRule,
     )
     from looplet.prompts import preview_prompt as preview_prompt
+    from looplet.provenance import (
+        ProvenanceSink as ProvenanceSink,
+        TrajectoryRecorder as TrajectoryRecorder,
+        replay_loop as replay_loop,
+    )
     from looplet.session import SessionLog as SessionLog
     from looplet.streaming import StreamingHook as StreamingHook
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
@@ -132,6 +137,7 @@ _NAMES = {
     "memory": "CallableMemorySource StaticMemorySource",
     "permissions": "PermissionDecision PermissionEngine PermissionHook PermissionRule",
     "prompts": "preview_prompt",
+    "provenance": "ProvenanceSink TrajectoryRecorder replay_loop",
     "session": "SessionLog",
     "streaming": "StreamingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
