@@ -10,9 +10,8 @@ from typing import Any, Literal, TypeAlias, get_args
 from looplet.testing.replies import Calls, call as call
 from looplet.text import count, escape_terminal, shorten
 from looplet.trajectory.align import Likeness, Pair, align
-from looplet.trajectory.diff import SIDE, side_by_side
+from looplet.trajectory.diff import side_by_side, step_text
 from looplet.trajectory.record import Trajectory
-from looplet.trajectory.table import call_text
 from looplet.types import Step
 from pytest_looplet.checks import closing
 from pytest_looplet.failure import Miss
@@ -58,9 +57,9 @@ class Wanted:
         return 1 if more or differences(self.args, given.args) else 2
 
     def text(self, width: int) -> str:
-        """The call for people."""
+        """The call for people, in at most *width* columns."""
         args = " ".join(f"{name}={shown(value, width)}" for name, value in self.args.items())
-        return f"{escape_terminal(self.tool)} {args}".rstrip()
+        return shorten(f"{escape_terminal(self.tool)} {args}".rstrip(), width)
 
 
 Entry: TypeAlias = "str | Calls | Step | tuple[str, Mapping[str, Any]]"
@@ -122,15 +121,7 @@ class Pattern:
 def _beside(pairs: Sequence[Pair[Wanted, Step]]) -> list[str]:
     """An alignment as lines: expected calls on the left, calls of the run on the right."""
     context = None if SCREEN.get().lines is None else 2
-    return side_by_side(pairs, ("", "expected", "#", "actual"), "<<><", _row, context=context)
-
-
-def _row(pair: Pair[Wanted, Step]) -> tuple[str, ...]:
-    wanted = shorten(pair.expected.text(SIDE), SIDE) if pair.expected else ""
-    if pair.actual is None:
-        return (pair.mark, wanted, "", "")
-    made = pair.actual.tool_call
-    return (pair.mark, wanted, str(pair.actual.number), call_text(made.tool, made.args, SIDE))
+    return side_by_side(pairs, ("expected", "actual"), Wanted.text, step_text, context=context)
 
 
 def _wanted(entry: object) -> Iterator[Wanted]:

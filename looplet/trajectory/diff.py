@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from looplet.text import clip, count, escape_terminal
+from looplet.text import clip, columns, count, escape_terminal
 from looplet.trajectory.align import Likeness, Pair, align, focus
 from looplet.trajectory.changes import changes
 from looplet.trajectory.record import Trajectory
@@ -19,8 +19,8 @@ B = TypeVar("B")
 FACTS = ("task", "stop_reason", "final_output", "error", "artifacts")
 """What two runs of one agent must agree in, besides their steps."""
 
-SIDE = 38
-"""Columns for each side of a comparison."""
+WIDTH = 84
+"""Columns for the two sides of a comparison together."""
 
 MOST = 4
 """Changes that are shown of one step or fact."""
@@ -51,8 +51,7 @@ def difference(
     facts = [*_facts(expected, actual)]
     if not any(pair.mark for pair in pairs):
         return facts
-    header = ("", "#", names[0], "#", names[1])
-    beside = side_by_side(pairs, header, "<><><", _row, context=context, more=_changes)
+    beside = side_by_side(pairs, names, step_text, step_text, context=context, more=_changes)
     return [*_parting(pairs, names), *facts, *beside]
 
 
@@ -65,10 +64,11 @@ def likeness(one: Step, other: Step) -> Likeness:
 
 def side_by_side(
     pairs: Sequence[Pair[A, B]],
-    header: Sequence[str],
-    sides: str,
-    row: Callable[[Pair[A, B]], Sequence[str]],
+    names: tuple[str, str],
+    left: Callable[[A, int], str],
+    right: Callable[[B, int], str],
     *,
+    width: int = WIDTH,
     context: int | None = 2,
     more: Callable[[Pair[A, B]], Iterator[str]] = lambda pair: iter(()),
 ) -> list[str]:
@@ -76,14 +76,20 @@ def side_by_side(
 
     Args:
         pairs: The alignment.
-        header: Names of the columns.
-        sides: `<` or `>` for each column.
-        row: Cells of one pair.
+        names: What the two sides are called.
+        left: Text of an entry of the first sequence in so many columns.
+        right: The same for the second sequence.
+        width: Columns for both sides together, shared by need.
         context: Equal pairs shown around each difference; all of them if None.
         more: Lines that follow the line of a pair.
     """
     entries = focus(pairs, context)
-    lines = iter(grid([header, *(row(entry) for entry in entries if isinstance(entry, Pair))], sides))
+    known = [entry for entry in entries if isinstance(entry, Pair)]
+    wide = [_sides(pair, left, right, width, width) for pair in known]
+    need = [max(columns(cell) for cell in side) for side in zip(*wide, strict=True)] or [0, 0]
+    room = min(need[0], max(width - need[1], width // 2))
+    rows = [(pair.mark, *_sides(pair, left, right, room, width - room)) for pair in known]
+    lines = iter(grid([("", *names), *rows], "<<<"))
     shown = [next(lines)]
     for entry in entries:
         if isinstance(entry, Pair):
@@ -93,16 +99,17 @@ def side_by_side(
     return shown
 
 
-def _name(step: Step) -> str:
-    return clip(escape_terminal(step.tool_call.tool), SIDE)
+def step_text(step: Step, width: int) -> str:
+    """A step in one line: its number and its call."""
+    number = f"{step.number} "
+    return number + call_text(step.tool_call.tool, step.tool_call.args, width - len(number))
 
 
-def _row(pair: Pair[Step, Step]) -> tuple[str, ...]:
-    return (pair.mark, *_cells(pair.expected), *_cells(pair.actual))
-
-
-def _cells(step: Step | None) -> tuple[str, str]:
-    return (str(step.number), call_text(step.tool_call.tool, step.tool_call.args, SIDE)) if step else ("", "")
+def _sides(
+    pair: Pair[A, B], left: Callable[[A, int], str], right: Callable[[B, int], str], first: int, second: int
+) -> tuple[str, str]:
+    one, other = pair.expected, pair.actual
+    return ("" if one is None else left(one, first), "" if other is None else right(other, second))
 
 
 def _behaviour(step: Step) -> tuple[Any, ...]:
@@ -132,8 +139,8 @@ def _parting(pairs: Sequence[Pair[Step, Step]], names: tuple[str, str]) -> Itera
     what = {"-": f"is only in the {names[0]} run", "+": f"is only in the {names[1]} run"}
     step = wrong[0].actual or wrong[0].expected
     if step is not None:
-        how = what.get(wrong[0].mark, "differs")
-        yield f"the first difference is at step {step.number}: {_name(step)} {how}"
+        name, how = clip(escape_terminal(step.tool_call.tool), _VALUE), what.get(wrong[0].mark, "differs")
+        yield f"the first difference is at step {step.number}: {name} {how}"
     if len(wrong) > 1:
         yield f"{count(len(wrong), 'step')} of {len(pairs):,} differ"
 
