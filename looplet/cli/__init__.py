@@ -8,23 +8,11 @@ as they always did.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TextIO
+from collections.abc import Sequence
 
-from looplet.errors import LoopletError
+from looplet.cli.command import INTERNAL, NO, OK, UNREADABLE, USAGE, Command, fail, run_command
 
-OK, NO, USAGE, UNREADABLE, INTERNAL = range(5)
-
-
-class Command(NamedTuple):
-    """One subcommand: what it is for, its arguments, and what it does."""
-
-    name: str
-    help: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+__all__ = ["INTERNAL", "NO", "OK", "UNREADABLE", "USAGE", "Command", "commands", "fail", "main", "run_command"]
 
 
 def commands() -> list[Command]:
@@ -32,35 +20,6 @@ def commands() -> list[Command]:
     from looplet.cli import checkpoints, diff, evals, replay, show
 
     return [show.COMMAND, diff.COMMAND, replay.COMMAND, evals.COMMAND, checkpoints.COMMAND]
-
-
-def run_command(prog: str, known: Sequence[Command], argv: Sequence[str] | None) -> int:
-    """Parse *argv* and run the command that it names; errors go to stderr in one line.
-
-    Raises:
-        SystemExit: With 2, for a command line that cannot be parsed.
-    """
-    parser = argparse.ArgumentParser(prog=prog, description="Look at, compare, replay and grade agent runs.")
-    chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in known:
-        one = chosen.add_parser(command.name, help=command.help, description=command.help)
-        command.arguments(one)
-        one.set_defaults(run=command.run)
-    options = parser.parse_args(argv)
-    try:
-        return int(options.run(options))
-    except (LoopletError, OSError, ValueError) as problem:
-        fail(str(problem))
-        return UNREADABLE
-    except BrokenPipeError:
-        return OK
-
-
-def fail(message: str, out: TextIO | None = None) -> None:
-    """Print `error: …` as one line that nothing in it can break or colour."""
-    from looplet.text import escape_terminal
-
-    print(f"error: {escape_terminal(message)}", file=out or sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from looplet.checkpoint.journal import NAME, parse
 from looplet.checkpoint.restore import RESUMABLE, stop_reason
-from looplet.cli import OK, Command
+from looplet.cli.command import OK, Command
 from looplet.errors import CheckpointError
 from looplet.text import escape_terminal
 from looplet.values import dumps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from looplet.cli import NO, OK, Command
+from looplet.cli.command import NO, OK, Command
 from looplet.trajectory import Trajectory
 from looplet.trajectory.diff import difference
 from looplet.values import dumps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from looplet.cli import Command
+from looplet.cli.command import Command
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from looplet.cli import NO, OK, Command
+from looplet.cli.command import NO, OK, Command
 from looplet.errors import ConfigError
 from looplet.provenance.replay import RecordedBackend, ReplayDiverged, replay_through
 from looplet.text import escape_terminal

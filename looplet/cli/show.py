@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from looplet.cli import NO, OK, Command, fail
+from looplet.cli.command import NO, OK, Command, fail
 from looplet.text import escape_terminal
 
 _ARGS, _TAIL = 30, 20

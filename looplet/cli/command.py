@@ -1,0 +1,50 @@
+"""What a command is, how one is run, and the exit codes of all of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TextIO
+
+from looplet.errors import LoopletError
+
+OK, NO, USAGE, UNREADABLE, INTERNAL = range(5)
+
+
+class Command(NamedTuple):
+    """One subcommand: what it is for, its arguments, and what it does."""
+
+    name: str
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def run_command(prog: str, known: Sequence[Command], argv: Sequence[str] | None) -> int:
+    """Parse *argv* and run the command that it names; errors go to stderr in one line.
+
+    Raises:
+        SystemExit: With 2, for a command line that cannot be parsed.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description="Look at, compare, replay and grade agent runs.")
+    chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in known:
+        one = chosen.add_parser(command.name, help=command.help, description=command.help)
+        command.arguments(one)
+        one.set_defaults(run=command.run)
+    options = parser.parse_args(argv)
+    try:
+        return int(options.run(options))
+    except (LoopletError, OSError, ValueError) as problem:
+        fail(str(problem))
+        return UNREADABLE
+    except BrokenPipeError:
+        return OK
+
+
+def fail(message: str, out: TextIO | None = None) -> None:
+    """Print `error: …` as one line that nothing in it can break or colour."""
+    from looplet.text import escape_terminal
+
+    print(f"error: {escape_terminal(message)}", file=out or sys.stderr)

@@ -1,0 +1,111 @@
+"""The skills a run may take: a catalogue in every request, the rest on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from looplet.errors import ConfigError
+from looplet.skills.skill import Skill
+from looplet.tools import BaseToolRegistry, ToolSpec
+
+ACTIVATE, READ_FILE = "activate_skill", "read_skill_file"
+MOST_FILES = 100
+"""Bundled files that an activation lists."""
+
+LARGEST_FILE = 200_000
+"""Most characters of a bundled file that the model is given."""
+
+
+class SkillShelf:
+    """Puts skills before the model: a memory source for the catalogue, and tools to take one.
+
+    Give it to `LoopConfig.skills` through a list of skills; the loop does the rest.
+
+    Args:
+        skills: The skills, each under a name of its own.
+        registry: Gets `activate_skill` and `read_skill_file` now, and a skill's tools when it is activated.
+
+    Raises:
+        ConfigError: Two skills have one name, or a tool's name is taken.
+    """
+
+    def __init__(self, skills: Sequence[Skill], registry: BaseToolRegistry) -> None:
+        self.skills = {skill.name: skill for skill in skills}
+        if len(self.skills) != len(skills):
+            raise ConfigError(f"two skills have one name: {sorted(skill.name for skill in skills)}")
+        self.active: list[str] = []
+        self._registry = registry
+        one_name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+        registry.register(
+            ToolSpec(
+                ACTIVATE,
+                "Load a skill's instructions and tools. Do this before a task that a skill is for.",
+                one_name,
+                self._activate,
+                idempotent=True,
+            )
+        )
+        if any(skill.folder is not None for skill in skills):
+            path = {**one_name["properties"], "path": {"type": "string"}}  # type: ignore[dict-item]
+            schema = {"type": "object", "properties": path, "required": ["name", "path"]}
+            description = "Read a file that is bundled with an active skill."
+            registry.register(ToolSpec(READ_FILE, description, schema, self._read, idempotent=True))
+
+    def load(self, state: Any) -> str | None:
+        """The catalogue, and the memory of active skills: what every request carries."""
+        parts = ["Skills, by name (activate one before you need it):"]
+        parts += [skill.as_catalog_entry() for skill in self.skills.values()]
+        for name in self.active:
+            memory = self.skills[name].memory
+            text = memory.load(state) if hasattr(memory, "load") else memory
+            parts += [str(text)] if text else []
+        return "\n".join(parts)
+
+    def save_state(self) -> list[str]:
+        """The active skills, for a checkpoint."""
+        return list(self.active)
+
+    def load_state(self, state: list[str]) -> None:
+        """Activate what was active."""
+        for name in state:
+            self._activate(name=name)
+
+    def _activate(self, *, name: str) -> dict[str, Any]:
+        skill = self._skill(name)
+        if name not in self.active:
+            skill.register(self._registry)
+            self.active.append(name)
+        answer: dict[str, Any] = {"skill": name, "instructions": skill.instructions}
+        if skill.tools:
+            answer["tools"] = skill.tool_names()
+        files = _bundled(skill)
+        if files:
+            answer["files"] = files[:MOST_FILES]
+        return answer
+
+    def _skill(self, name: str) -> Skill:
+        if name not in self.skills:
+            raise ValueError(f"no skill {name!r}; there are: {', '.join(self.skills)}")
+        return self.skills[name]
+
+    def _read(self, *, name: str, path: str) -> str:
+        skill = self._skill(name)
+        if name not in self.active or skill.folder is None:
+            raise ValueError(f"skill {name!r} is not active; call {ACTIVATE} first")
+        root = skill.folder.resolve()
+        file = (root / path).resolve()
+        if not file.is_relative_to(root) or not file.is_file():
+            raise ValueError(
+                f"{path!r} is no file of skill {name!r}; there are: {', '.join(_bundled(skill))}"
+            )
+        return file.read_text(encoding="utf-8", errors="replace")[:LARGEST_FILE]
+
+
+def _bundled(skill: Skill) -> list[str]:
+    if skill.folder is None:
+        return []
+    root = Path(skill.folder)
+    found = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != "SKILL.md")
+    return [str(path.relative_to(root)) for path in found]

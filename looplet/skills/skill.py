@@ -1,0 +1,59 @@
+"""What a skill is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from looplet.errors import ConfigError
+from looplet.tools import BaseToolRegistry, ToolSpec
+
+
+@dataclass
+class Skill:
+    """Tools, instructions and memory that belong together. All text of it is data: it grants nothing.
+
+    Attributes:
+        name: What it is called.
+        tools: Its tools.
+        instructions: How to do what it is for; read by the model once it is activated.
+        memory: A text or a memory source that every request carries once it is activated.
+        description: When to use it; read by the model from the start.
+        folder: Where its bundled files are, or None.
+    """
+
+    name: str
+    tools: list[ToolSpec] = field(default_factory=list)
+    instructions: str = ""
+    memory: Any = None
+    description: str = ""
+    folder: Path | None = None
+
+    def register(self, registry: BaseToolRegistry, *, replace: bool = False) -> int:
+        """Add all its tools to *registry*, or none of them; gives how many.
+
+        Raises:
+            ConfigError: A tool's name is taken, or a tool is invalid.
+        """
+        trial = BaseToolRegistry()
+        for spec in self.tools:
+            trial.register(spec)
+            taken = spec.name.lower() in {name.lower() for name in registry.tool_names}
+            if taken and not replace:
+                raise ConfigError(
+                    f"skill {self.name!r} brings a tool {spec.name!r}, and there is one already; "
+                    "rename it or pass replace=True"
+                )
+        for spec in self.tools:
+            registry.register(spec, replace=replace)
+        return len(self.tools)
+
+    def tool_names(self) -> list[str]:
+        """Names of its tools."""
+        return [spec.name for spec in self.tools]
+
+    def as_catalog_entry(self) -> str:
+        """One line: `[name] what for — tools: a, b`."""
+        tools = f"tools: {', '.join(self.tool_names())}" if self.tools else "(no tools)"
+        return f"[{self.name}] {self.description or self.instructions[:80]} — {tools}"
