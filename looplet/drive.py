@@ -98,9 +98,12 @@ async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
 
 
 def _ask(need: Ask, tools: Any) -> ChatReply | ModelError:
-    _, bound = _bind(need)
+    method, first, options = _bind(need)
     try:
-        raw = bound() if need.timeout_s is None else _within(need.timeout_s, bound)
+        if need.timeout_s is None:
+            raw = method(first, **options)
+        else:
+            raw = _within(need.timeout_s, partial(method, first, **options))
         return _as_reply(need, raw)
     except Exception as problem:
         return failure_of(problem)
@@ -120,7 +123,8 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
 async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
     import asyncio
 
-    method, bound = _bind(need)
+    method, first, options = _bind(need)
+    bound = partial(method, first, **options)
     limit = asyncio.timeout(need.timeout_s)
     try:
         async with limit:
@@ -136,7 +140,8 @@ async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
         return failure_of(problem)
 
 
-def _bind(need: Ask) -> tuple[Callable[..., Any], Callable[[], Any]]:
+def _bind(need: Ask) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
+    """The method to call, its first argument and its keywords."""
     request = need.request
     method = getattr(need.llm, request.method)
     options: dict[str, Any] = {
@@ -151,8 +156,7 @@ def _bind(need: Ask) -> tuple[Callable[..., Any], Callable[[], Any]]:
         for name, value in zip(_EXTRAS, extras, strict=True):
             if value is not None and _names(method, name):
                 options[name] = value
-    first = request.messages if request.method == "chat" else request.prompt
-    return method, partial(method, first, **options)
+    return method, request.messages if request.method == "chat" else request.prompt, options
 
 
 def _names(method: Callable[..., Any], parameter: str) -> bool:

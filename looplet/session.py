@@ -25,6 +25,7 @@ _KEPT_FINDINGS = 8
 _FINDING_CHARS = 4000
 _MIN_COMPRESSIBLE = 3
 _TIMELINE = 20
+_LINE = "  S{}: {} — {:.80}".format
 _RANGE = re.compile(r"\[Compressed steps (\d+)-(\d+)\]")
 
 
@@ -54,7 +55,7 @@ class LogEntry:
 
     def render(self, *, highlights_label: str = "highlights") -> str:
         """The entry as one line, with indented lines for what it found (two findings at most)."""
-        text = f"  S{self.step}: {self.tool} — {self.reasoning[:80]}"
+        text = _LINE(self.step, self.tool, self.reasoning)
         if not (self.entities_seen or self.findings or self.highlights or self.recall_key):
             return text
         if self.entities_seen:
@@ -271,9 +272,12 @@ class _View:
         texts = self.texts
         del texts[start:]
         for entry in fresh:
-            texts.append(entry.render(highlights_label=self._label))
             if entry.entities_seen or entry.highlights:
                 self._add((*entry.entities_seen, *entry.highlights))
+            elif not (entry.findings or entry.recall_key):
+                texts.append(_LINE(entry.step, entry.tool, entry.reasoning))
+                continue
+            texts.append(entry.render(highlights_label=self._label))
 
     def _add(self, names: Iterable[str]) -> None:
         for name in names:

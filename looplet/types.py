@@ -381,6 +381,9 @@ class ChatReply:
     @property
     def text(self) -> str:
         """The text blocks, joined."""
+        if len(self.blocks) == 1:
+            block = self.blocks[0]
+            return block.get("text", "") if block.get("type") == "text" else ""
         return "".join([b.get("text", "") for b in self.blocks if b.get("type") == "text"])
 
 

@@ -23,8 +23,9 @@ def plan_calls(run: Run, reply: Reply) -> None:
     """Sort a reply's calls into those that become steps and the done call that follows them."""
     number = run.first_step
     done_tool = run.plan.done_tool
+    broken = reply.broken
     for call in reply.calls:
-        problem = reply.broken.get(call.call_id)
+        problem = broken.get(call.call_id) if broken else None
         if call.tool == done_tool and not problem:
             run.done_call = call
             break
@@ -71,10 +72,10 @@ def act(run: Run) -> Script:
                 yield from _judge(run, pending)
     waiting = [p for p in run.pending if p.result is None]
     if run.plan.concurrent and len(waiting) > 1:
-        yield from _dispatch(run, waiting)
+        yield from _dispatch_together(run, waiting)
     else:
         for pending in waiting:
-            yield from _dispatch(run, (pending,))
+            yield from _dispatch_one(run, pending)
     while run.pending:
         yield from _settle(run, run.pending[0])
 
@@ -129,9 +130,13 @@ def _ask_policy(run: Run, filled: Filled, slot: str, *args: Any) -> Script:
 
 
 def _apply(run: Run, pending: Pending, filled: Filled, decision: HookDecision) -> None:
+    told = decision.metadata.get("decided")
     if decision.is_block():
-        _deny(run, pending, filled.name, decision.block, retriable=bool(decision.metadata.get("retry")))
+        retriable = bool(decision.metadata.get("retry"))
+        _deny(run, pending, filled.name, decision.block, retriable=retriable, told=told)
         return
+    if told and decision.permission == "allow":
+        run.decide(pending, "allow", filled.name, told.get("reason", ""), told)
     if decision.updated_args is not None:
         pending.call.args = decision.updated_args
         run.decide(pending, "rewrite", filled.name)
@@ -142,10 +147,18 @@ def _apply(run: Run, pending: Pending, filled: Filled, decision: HookDecision) -
         run.notes.append(decision.additional_context)
 
 
-def _deny(run: Run, pending: Pending, by: str, reason: str | None, *, retriable: bool = False) -> None:
+def _deny(
+    run: Run,
+    pending: Pending,
+    by: str,
+    reason: str | None,
+    *,
+    retriable: bool = False,
+    told: dict[str, Any] | None = None,
+) -> None:
     already = pending.result is not None and pending.result.error_kind is ErrorKind.PERMISSION_DENIED
     text = reason or f"Permission denied for tool '{pending.call.tool}'"
-    run.decide(pending, "deny", by, text)
+    run.decide(pending, "deny", by, text, told)
     if not already:
         pending.result = failed(pending.call, text, ErrorKind.PERMISSION_DENIED)
         if retriable and pending.result.error_detail is not None:
@@ -155,23 +168,38 @@ def _deny(run: Run, pending: Pending, by: str, reason: str | None, *, retriable:
 # ------------------------------------------------------------------ the tool
 
 
-def _dispatch(run: Run, batch: Sequence[Pending]) -> Script:
+def _dispatch_one(run: Run, pending: Pending) -> Script:
+    plan, call = run.plan, pending.call
+    if plan.journal is not None:
+        yield Save(partial(plan.journal.starting, run, pending))
+    for hear in plan.observers.tool_started:
+        hear(pending.number, call)
+    pending.ran = True
+    context = plan.tool_context(run, call, pending.number) if plan.tool_context is not None else None
+    results = yield RunTools((call,), (context,))
+    while run.loose:
+        yield Resolve(run.loose.pop(0))
+    pending.result = results[0]
+    if plan.journal is not None and len(run.pending) > 1:
+        yield Save(partial(plan.journal.finished, run, pending))
+
+
+def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:
     plan = run.plan
-    journal = plan.journal
+    journal, make = plan.journal, plan.tool_context
     for pending in batch:
         if journal is not None:
             yield Save(partial(journal.starting, run, pending))
         for hear in plan.observers.tool_started:
             hear(pending.number, pending.call)
         pending.ran = True
-    make = plan.tool_context
     contexts = [make(run, p.call, p.number) if make is not None else None for p in batch]
-    results = yield RunTools([p.call for p in batch], contexts, plan.concurrent and len(batch) > 1)
+    results = yield RunTools([p.call for p in batch], contexts, True)
     while run.loose:
         yield Resolve(run.loose.pop(0))
     for pending, result in zip(batch, results, strict=True):
         pending.result = result
-        if journal is not None and (len(run.pending) > 1 or len(batch) > 1):
+        if journal is not None:
             yield Save(partial(journal.finished, run, pending))
 
 

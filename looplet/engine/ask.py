@@ -54,7 +54,9 @@ def ask(run: Run, brief: str) -> Script:
         yield from _before(run, request)
         if run.stop_request is not None:
             return None
-    answer = _too_long(run, request) if plan.overflow else None
+    answer = None
+    if plan.overflow and (run.wire != "text" or len(request.prompt) > plan.max_prompt_tokens):
+        answer = _too_long(run, request)
     if answer is None:
         answer = yield from call(run, request)
     if not isinstance(answer, ChatReply):
@@ -113,8 +115,6 @@ def shorten(run: Run, work: Callable[[Run], object]) -> Script:
 def _too_long(run: Run, request: Request) -> ModelError | None:
     """What a provider would say to a prompt that is clearly too long, without asking it."""
     limit = run.plan.max_prompt_tokens
-    if run.wire == "text" and len(request.prompt) <= limit:
-        return None
     size = _estimate(run, request)
     if size <= limit:
         return None
@@ -156,7 +156,8 @@ def call(run: Run, request: Request) -> Script:
     run.llm_calls += 1
     run.model_calls += 1
     on_chunk = _chunk_teller(run) if plan.stream_tokens and observers.model_chunk else None
-    answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
+    seconds = plan.llm_timeout_s if plan.deadline_s is None else _timeout(run)
+    answer = yield Ask(run.llm, request, seconds, plan.cancel_token, on_chunk)
     attempts = 1
     if not isinstance(answer, ChatReply):
         answer, attempts = yield from _again(run, request, answer)

@@ -7,10 +7,10 @@ from typing import Any
 
 from looplet.engine import hooks
 from looplet.engine.hooks import Script
-from looplet.engine.observe import Purpose, Request
+from looplet.engine.observe import Method, Purpose, Request
 from looplet.engine.run import RECENT_RESULTS, Run
 from looplet.engine.thread import Thread, with_trailing
-from looplet.prompts import NATIVE_ACTION_PROMPT, build_prompt, task_text
+from looplet.prompts import ACTION_PROMPT, NATIVE_ACTION_PROMPT, build_prompt, task_text
 from looplet.types import DefaultState
 
 LOW_BUDGET = 3
@@ -80,14 +80,40 @@ def own_request(run: Run, brief: str, purpose: Purpose = "step") -> Request:
     """The request for this step where no hook builds the prompt."""
     if run.wire == "thread":
         return _thread_request(run, brief, purpose)
-    fields = _prompt_fields(run, brief)
     if run.plan.build_prompt is not None:
-        prompt = run.plan.build_prompt(**fields)
-    elif run.wire == "native":
-        prompt = build_prompt(**fields, action_prompt=NATIVE_ACTION_PROMPT)
+        prompt = run.plan.build_prompt(**_prompt_fields(run, brief))
     else:
-        prompt = build_prompt(**fields)
-    return _prompt_request(run, _rendered(run, prompt), run.wire, purpose)
+        prompt = _default_prompt(run, brief)
+    if run.plan.render_messages is not None:
+        prompt = _rendered(run, prompt)
+    return _prompt_request(run, prompt, run.wire, purpose)
+
+
+def _default_prompt(run: Run, brief: str) -> str:
+    plan, state = run.plan, run.state
+    if type(state) is DefaultState and not state.metadata:
+        facts: dict[str, Any] = {"budget_remaining": run.steps_left()}  # all that the default prompt shows
+    else:
+        facts = _facts(run)
+    return build_prompt(
+        plan.task,
+        plan.tools.tool_catalog_text(),
+        facts,
+        _recent_results(run),
+        run.first_step,
+        state.max_steps if isinstance(state, DefaultState) else plan.shown_max_steps,
+        run.session_log.render_recent(),
+        brief,
+        memory=plan.memory(state) if plan.memory else "",
+        action_prompt=NATIVE_ACTION_PROMPT if run.wire == "native" else ACTION_PROMPT,
+    )
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    facts = run.state.snapshot()
+    if isinstance(run.state, DefaultState):
+        facts["budget_remaining"] = run.steps_left()
+    return facts
 
 
 def _rendered(run: Run, prompt: str) -> str:
@@ -100,13 +126,10 @@ def _rendered(run: Run, prompt: str) -> str:
 
 def _prompt_fields(run: Run, brief: str) -> dict[str, Any]:
     plan = run.plan
-    facts = run.state.snapshot()
-    if isinstance(run.state, DefaultState):
-        facts["budget_remaining"] = run.steps_left()
     return {
         "task": plan.task,
         "tool_catalog": plan.tools.tool_catalog_text(),
-        "state_summary": facts,
+        "state_summary": _facts(run),
         "context_history": _recent_results(run),
         "step_number": run.first_step,
         "max_steps": run.state.max_steps if isinstance(run.state, DefaultState) else plan.shown_max_steps,
@@ -129,17 +152,14 @@ def _recent_results(run: Run) -> str:
 
 def _prompt_request(run: Run, prompt: str, protocol: str, purpose: Purpose) -> Request:
     plan = run.plan
-    native = protocol == "native"
-    tools: Sequence[dict[str, Any]] = plan.tools.tool_schemas() if native else ()
+    marks = None if plan.cache_breakpoints is None else _breakpoints(run)
+    if protocol == "native":
+        tools = plan.tools.tool_schemas()
+        method: Method = "generate_with_tools"
+    else:
+        tools, method = (), "generate"
     return Request(
-        method="generate_with_tools" if native else "generate",
-        prompt=prompt,
-        system_prompt=plan.system_prompt,
-        tools=tools,
-        max_tokens=plan.max_tokens,
-        temperature=plan.temperature,
-        purpose=purpose,
-        cache_breakpoints=_breakpoints(run),
+        method, (), prompt, plan.system_prompt, tools, plan.max_tokens, plan.temperature, purpose, marks
     )
 
 

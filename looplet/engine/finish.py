@@ -59,8 +59,10 @@ def _refusal(run: Run, pending: Pending) -> Script:
         decision = hooks.decide(run, filled, value, "check_permission")
         if decision is not None and decision.is_block():
             reason = decision.block or f"Permission denied for tool '{call.tool}'"
-            run.decide(pending, "deny", filled.name, reason)
+            run.decide(pending, "deny", filled.name, reason, decision.metadata.get("decided"))
             return act.failed(call, reason, ErrorKind.PERMISSION_DENIED)
+        if decision is not None and (told := decision.metadata.get("decided")):
+            run.decide(pending, "allow", filled.name, told.get("reason", ""), told)
     for filled in plan.slots.check_done:
         value = yield from hooks.call(filled, run.state, run.session_log, plan.context, run.first_step)
         decision = hooks.decide(run, filled, value, "check_done")

@@ -157,8 +157,7 @@ class Observers:
 
     def __init__(self, observers: Sequence[object] = ()) -> None:
         for name in OBSERVED:
-            wanted = [o for o in observers if _hears(o, name)]
-            setattr(self, name, tuple(getattr(o, name) for o in wanted))
+            setattr(self, name, tuple([getattr(o, name) for o in observers if _hears(o, name)]))
 
 
 def _hears(observer: object, name: str) -> bool:

@@ -29,18 +29,18 @@ def task(run: Run, when: float | None = None) -> None:
 
 def model_turn(run: Run, reply: Reply, when: float | None = None) -> None:
     """Add one question and its answer to the conversation."""
-    request, answer = reply.request, reply.chat
+    request = reply.request
     if when is None:
         when = clock.now()
     if request.method == "chat":
-        blocks = [ContentBlock(block["type"], block) for block in answer.blocks]
+        blocks = [ContentBlock(block["type"], block) for block in reply.chat.blocks]
         run.conversation.append(Message(_ASSISTANT, blocks, timestamp=when))
     else:
-        raw = reply.raw if isinstance(reply.raw, str) else str(reply.raw)
-        prompt, said = request.prompt[:TURN_CHARS], raw[:TURN_CHARS]
-        run.conversation.note(when, (_USER, prompt, None, None), (_ASSISTANT, said, None, None))
+        said = reply.raw if isinstance(reply.raw, str) else str(reply.raw)
+        question = (_USER, request.prompt[:TURN_CHARS], None, None)
+        run.conversation.note(when, question, (_ASSISTANT, said[:TURN_CHARS], None, None))
     if run.plan.journal is not None:
-        run.plan.journal.turned(run, answer, when)
+        run.plan.journal.turned(run, reply.chat, when)
 
 
 def step(run: Run, pending: Pending, when: float) -> Step:
@@ -57,7 +57,7 @@ def step(run: Run, pending: Pending, when: float) -> Step:
         run.free_used += 1
     if run.wire != "thread":
         run.recent.append(render_result(taken))
-    theory = call.args.get("__theory__", "")
+    theory = call.args.get("__theory__", "") if call.args else ""
     if plan.extract_entities is not None and result.data is not None:
         entities = list(plan.extract_entities(result.data))
         run.new_entities += len(run.session_log.unknown(entities))

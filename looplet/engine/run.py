@@ -219,11 +219,20 @@ class Run:
         deadline = self.plan.deadline_s
         return None if deadline is None else deadline - (clock.perf() - self.started)
 
-    def decide(self, pending: Pending, verdict: str, by: str, reason: str = "") -> None:
+    def decide(
+        self,
+        pending: Pending,
+        verdict: str,
+        by: str,
+        reason: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         """Tell the observers what was decided about a call."""
         hears = self.plan.observers.decided
         if hears:
-            decision = Decision(pending.number, pending.call.tool, pending.call.call_id, verdict, by, reason)
+            call = pending.call
+            more = dict(details or {})
+            decision = Decision(pending.number, call.tool, call.call_id, verdict, by, reason, more)
             for hear in hears:
                 hear(decision)
 

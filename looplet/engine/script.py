@@ -65,7 +65,7 @@ def _turn(run: Run) -> Script:
         brief = yield from compose.briefing(run)
     reply = yield from ask.ask(run, brief)
     run.rejection = ""
-    if _stop_requested(run):
+    if run.stop_request is not None and _stop_requested(run):
         return
     if isinstance(reply, ModelError):
         yield from finish.model_failed(run, reply)
@@ -111,7 +111,7 @@ def _steps(run: Run) -> Script:
             run.done_call = None
             return
         yield from finish.done(run, run.done_call)
-    if run.stop_reason or _stop_requested(run):
+    if run.stop_reason or (run.stop_request is not None and _stop_requested(run)):
         return
     for filled in run.plan.slots.should_stop:
         value = yield from hooks.call(filled, run.state, run.first_step, run.new_entities)

@@ -65,7 +65,7 @@ class Slots:
     def __init__(self, hooks: Sequence[object]) -> None:
         self.hooks = tuple(hooks)
         for slot in (*SLOTS, DONE_PERMISSION):
-            setattr(self, slot, tuple(_fill(h, slot) for h in self.hooks if hasattr(h, slot)))
+            setattr(self, slot, tuple([_fill(h, slot) for h in self.hooks if hasattr(h, slot)]))
         for hook in self.hooks:
             if not any(hasattr(hook, slot) for slot in (*SLOTS, DONE_PERMISSION)):
                 warnings.warn(

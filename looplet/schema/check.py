@@ -71,7 +71,9 @@ class Compiler:
             return _nothing
         if not isinstance(schema, Mapping):
             raise ConfigError(f"{at}: a schema is a dict (or True or False), not {type(schema).__name__}")
-        tests = [build(schema[word], schema, self, at) for word, build in KEYWORDS.items() if word in schema]
+        words = KEYWORDS.keys() & schema.keys()
+        order = words if len(words) < 2 else [word for word in KEYWORDS if word in words]
+        tests = [KEYWORDS[word](schema[word], schema, self, at) for word in order]
         if not OBJECT_KEYWORDS.isdisjoint(schema):
             tests.append(objects(schema, self, at))
         return _together(tests, "type" in schema)
