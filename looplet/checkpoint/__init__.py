@@ -11,8 +11,8 @@ from typing import Any
 
 from looplet.checkpoint.journal import JournalFile
 from looplet.checkpoint.restore import Restorer, check_identity, whole
+from looplet.checkpoint.snapshot import Checkpoint
 from looplet.checkpoint.store import (
-    Checkpoint,
     CheckpointHook,
     CheckpointStore,
     FileCheckpointStore,

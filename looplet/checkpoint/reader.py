@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from looplet.checkpoint.restore import Restorer
-from looplet.checkpoint.store import Checkpoint
+from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
 from looplet.engine.observe import Observers
 from looplet.engine.run import Plan, Run

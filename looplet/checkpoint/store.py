@@ -1,64 +1,21 @@
-"""Checkpoints as values, stores for them, and reading back what a run's journal holds."""
+"""Stores for checkpoints, and reading back what a run's journal holds."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from looplet import clock
 from looplet.checkpoint.journal import NAME, parse
 from looplet.checkpoint.json_file import write_json
+from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
 from looplet.errors import CheckpointError, ConfigError
 from looplet.session import LogEntry, SessionLog
 from looplet.values import normal
-
-
-@dataclass
-class Checkpoint:
-    """A run at one of its steps, as plain data.
-
-    Attributes:
-        step_number: The last step that is in it.
-        session_log_data: `{"entries": [...], "current_theory": str}`.
-        conversation_data: What `Conversation.serialize` gives, or None.
-        config_snapshot: Counters: `max_steps`, `queries_used`, `budget_remaining`.
-        tool_results_store: The caller's own.
-        metadata: `task`, and whatever else the writer adds.
-        created_at: Seconds since the epoch.
-    """
-
-    step_number: int
-    session_log_data: dict[str, Any] = field(default_factory=dict)
-    conversation_data: dict[str, Any] | None = None
-    config_snapshot: dict[str, Any] = field(default_factory=dict)
-    tool_results_store: dict[str, Any] = field(default_factory=dict)
-    metadata: dict[str, Any] = field(default_factory=dict)
-    created_at: float = field(default_factory=clock.now)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The seven fields as a dict."""
-        return {name: getattr(self, name) for name in _FIELDS}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Checkpoint:
-        """The checkpoint that `to_dict` gave; only `step_number` is required.
-
-        Raises:
-            CheckpointError: *data* has another shape.
-        """
-        number = data.get("step_number")
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise CheckpointError(f"a checkpoint needs a step_number, an int; this one has {number!r}")
-        return cls(**{name: data[name] for name in _FIELDS if name in data})
-
-
-_FIELDS = tuple(Checkpoint.__dataclass_fields__)
 
 
 @runtime_checkable

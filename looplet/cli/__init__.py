@@ -12,7 +12,18 @@ from collections.abc import Sequence
 
 from looplet.cli.command import INTERNAL, NO, OK, UNREADABLE, USAGE, Command, fail, run_command
 
-__all__ = ["INTERNAL", "NO", "OK", "UNREADABLE", "USAGE", "Command", "commands", "fail", "main", "run_command"]
+__all__ = [
+    "INTERNAL",
+    "NO",
+    "OK",
+    "UNREADABLE",
+    "USAGE",
+    "Command",
+    "commands",
+    "fail",
+    "main",
+    "run_command",
+]
 
 
 def commands() -> list[Command]:
