@@ -159,8 +159,12 @@ def start(config: pytest.Config) -> None:
     settings = settings_of(config)
     if not settings.calls_models:
         lend(config)
-    if settings.reports:
+    if (settings.reports or settings.baseline) and not hasattr(config, "workerinput"):
         ledger_of(config)
+    if settings.baseline and not settings.accept:
+        from pytest_looplet.report.baseline import read
+
+        read(settings.baseline)  # a baseline that cannot be used is told now and not after an hour
 
 
 def record(config: pytest.Config) -> None:

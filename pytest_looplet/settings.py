@@ -38,6 +38,8 @@ class Settings:
         threshold: Least score of evals without their own, or None.
         thresholds: The same for single evals, by name.
         require_all: Whether a required eval that was left out is red.
+        baseline: Report of an accepted session, or None.
+        accept: Whether today's report becomes the baseline.
         reports: Files to write a report to.
         model: `provider:name` of the model under test, or None.
         judge: `provider:name` of the model that grades, or None.
@@ -56,6 +58,8 @@ class Settings:
     threshold: float | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     require_all: bool = False
+    baseline: Path | None = None
+    accept: bool = False
     reports: tuple[Path, ...] = ()
     model: str | None = None
     judge: str | None = None
@@ -97,11 +101,13 @@ def _read(config: pytest.Config) -> Settings:
         ),
         allow_hosts=tuple(config.getini("looplet_allow_hosts") or ()),
         cassette_dir=_text(config, "cassette_dir") or "cassettes",
-        runs=_runs(config),
+        runs=_path(config, "runs"),
         trials=_trials(config),
         threshold=threshold,
         thresholds=thresholds,
         require_all=bool(config.getoption("looplet_require_all")),
+        baseline=_path(config, "baseline"),
+        accept=_accept(config),
         reports=_reports(config),
         model=_model(config, "model"),
         judge=_model(config, "judge"),
@@ -140,7 +146,7 @@ def _mode(config: pytest.Config) -> Mode:
         )
     if record:
         return "rewrite"
-    if named is None and os.environ.get("CI", "").lower() not in ("", "0", "false"):
+    if named is None and _is_ci():
         return "replay"
     return cast(
         Mode, _choice("--looplet-mode", named or config.getini("looplet_mode") or "replay", get_args(Mode))
@@ -162,8 +168,24 @@ def parse_drift(rules: list[str]) -> dict[DriftClass, Policy]:
     return found
 
 
-def _runs(config: pytest.Config) -> Path | None:
-    named, ini = config.getoption("looplet_runs"), config.getini("looplet_runs")
+def _is_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def _accept(config: pytest.Config) -> bool:
+    if not config.getoption("looplet_accept"):
+        return False
+    if _is_ci():
+        raise pytest.UsageError(
+            "--looplet-accept is refused when CI is set: a person accepts, and commits the result"
+        )
+    if _path(config, "baseline") is None:
+        raise pytest.UsageError("--looplet-accept needs to know where: give --looplet-baseline=FILE")
+    return True
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    named, ini = config.getoption(f"looplet_{name}"), config.getini(f"looplet_{name}")
     if named:
         return Path(config.invocation_params.dir, named)
     return Path(config.rootpath, ini) if ini else None

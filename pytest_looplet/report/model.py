@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from looplet.evals.compare import Comparison
+from looplet.evals.gate import Standing
+from pytest_looplet.report.changes import as_json
+
 SCHEMA = "looplet-session-report/1"
 
 
@@ -30,7 +34,7 @@ class EvalRow:
     eval: str
     case: str
     trial: int
-    standing: str
+    standing: Standing
     blame: str | None = None
     score: float | None = None
     label: str | None = None
@@ -93,6 +97,7 @@ class SessionReport:
         problems: Why the session as a whole is red, beyond its items.
         remarks: What else its reader should know.
         gates: Suite gates, by file and eval.
+        comparison: This session against its baseline, if it has one.
     """
 
     evals: tuple[EvalRow, ...] = ()
@@ -101,6 +106,7 @@ class SessionReport:
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     gates: tuple[GateRow, ...] = ()
+    comparison: Comparison | None = None
 
     @classmethod
     def of(
@@ -146,7 +152,7 @@ class SessionReport:
             content = asdict(test)
             timing[test.test] = [run.pop("duration_ms", 0.0) for run in content["runs"]]
             tests.append(content)
-        whole = {
+        whole: dict[str, Any] = {
             "schema": SCHEMA,
             "exit_status": self.exit_status,
             "problems": list(self.problems),
@@ -156,4 +162,6 @@ class SessionReport:
             "tests": tests,
             "timing": timing,
         }
+        if self.comparison is not None:
+            whole["baseline"] = as_json(self.comparison)
         return json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

@@ -9,6 +9,7 @@ import pytest
 from tabulate import tabulate
 
 from looplet.text import escape_terminal, shorten
+from pytest_looplet.report import changes
 from pytest_looplet.report.conclude import report_key
 from pytest_looplet.report.model import EvalRow, SessionReport
 
@@ -30,6 +31,8 @@ def show(terminal: pytest.TerminalReporter) -> None:
     for gate in report.gates:
         mark = "✓" if gate.passed else "✗"
         terminal.write_line(escape_terminal(f"gate {gate.eval} {mark} {gate.text}"), red=not gate.passed)
+    for line in changes.lines(report.comparison) if report.comparison is not None else ():
+        terminal.write_line(escape_terminal(line))
     for remark in report.remarks:
         terminal.write_line(f"looplet: {escape_terminal(remark)}")
     for problem in report.problems:
