@@ -5,7 +5,8 @@ This package needs vcrpy and never pytest, so `use_cassette` works in notebooks 
 
 from pytest_looplet.cassette.backend import TapedBackend, tape_backend
 from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, open_cassette, use_cassette
-from pytest_looplet.cassette.drift import Difference, Drift
+from pytest_looplet.cassette.difference import Difference
+from pytest_looplet.cassette.drift import Drift
 from pytest_looplet.cassette.errors import (
     CassetteDrift,
     CassetteError,

@@ -245,3 +245,11 @@ def test_what_cannot_matter_does_not(cassette_path: Path) -> None:
     agent = Changed(reordered)
     with use_cassette(cassette_path):
         assert agent.run().texts == ["Done."]
+
+
+def test_what_a_tool_said_is_shown_and_not_obeyed(cassette_path: Path) -> None:
+    with pytest.raises(CassetteDrift) as caught, use_cassette(cassette_path):
+        Changed(result="\x1b[2Jgone\u202e\n::error::x").run()
+    told = str(caught.value)
+    assert "\\x1b[2Jgone\\u202e" in told
+    assert not any(line.lstrip().startswith("::") or "\x1b" in line for line in told.splitlines())
