@@ -152,6 +152,11 @@ def test_a_provider_that_refuses_is_what_the_run_died_of(tmp_path):
         expect(run).to_finish()
 
 
+def test_a_cassette_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no cassette .*none\.yaml"):
+        from_cassette(tmp_path / "none.yaml")
+
+
 TEST_FILE = """
 import json, os
 import openai
@@ -204,6 +209,17 @@ def test_looplet_capture_records_and_replays(pytester, monkeypatch):
         recorded.assert_outcomes(passed=2, failed=1)
     replayed = pytester.runpytest("-p", "no:asyncio")
     replayed.assert_outcomes(passed=2, failed=1)
-    replayed.stdout.fnmatch_lines(
-        ["E*expected a run, to see what it did not call; this one has no model"]
-    )
+    replayed.stdout.fnmatch_lines(["E*expected a run, to see what it did not call; this one has no model"])
+
+
+def test_looplet_capture_hears_a_live_session_and_writes_nothing(pytester, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    pytester.makepyfile(test_agent=textwrap.dedent(TEST_FILE))
+    with LocalProvider([call("look", order_id="7"), "It is shipped."]) as provider:
+        for name, value in provider.env.items():
+            monkeypatch.setenv(name, value)
+        pytester.runpytest(
+            "--looplet-live", "-p", "no:asyncio", "-k", "test_agent and not two and not nothing"
+        )
+    assert provider.remaining == 0
+    assert not list(pytester.path.rglob("*.yaml"))
