@@ -24,7 +24,7 @@ MAX_DEPTH = 250
 MAX_DIGITS = 300
 """Decimal digits of an integer that is kept as a number; as many as a float can span."""
 
-MAX_NODES = 500_000
+MAX_NODES = 200_000
 """Values that one call of `normal` writes; a structure that shares its parts can unfold to more than fits."""
 
 REPR_CHARS = 2_000
@@ -185,8 +185,6 @@ class _Normaliser:
             return value  # type: ignore[return-value]
         if kind is float:
             return _whole_float(value)  # type: ignore[arg-type]
-        if self.left < 0:
-            return _mark("cut", "too many values")
         if depth >= MAX_DEPTH:
             return _mark("depth", f"more than {MAX_DEPTH} levels deep")
         if id(value) in self.inside:

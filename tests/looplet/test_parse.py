@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from looplet.parse import (
     contract_call,
@@ -62,6 +62,8 @@ FINDS = {
     "a think tag in a string": ('{"tool": "x", "args": {"t": "</think>"}}', [("x", {"t": "</think>"})]),
     "other JSON beside it": ('Given {"a": 1} I choose {"tool": "x"}', [X]),
     "code beside it": ('void f() { return; } so {"tool": "x"}', [X]),
+    "an open brace in prose and two calls": ('a { {"tool": "x"} and {"tool": "y"}', [X, Y]),
+    "a call in braces, in a thought": ('so { {"tool": "bad"} </think> } {"tool": "x"}', [X]),
     "a broken object beside it": ('{"a": 1,} and {"tool": "x"}', [X]),
     "a brace too many": ('{"tool": "x"}}', [X]),
     "an open brace in prose": ('a { here, then {"tool": "x"}', [X]),
@@ -91,6 +93,10 @@ NOTHING = {
     "a trailing comma": '{"tool": "x",}',
     "a raw newline in a string": '{"tool": "x", "args": {"a": "1\n2"}}',
     "a name without arguments": '{"name": "x"}',
+    "a call in code": 'f() { {"tool": "x"} }',
+    "one call in code and one beside it": '{ data: {"tool": "x"} } {"tool": "y"}',
+    "a call and a list of calls in one": '{"tool": "x", "tools": [{"tool": "y"}]}',
+    "a broken call beside a good one": '{"tool": "x", "args": {"a": oops}} then {"tool": "y"}',
     "a thought that never ends": '<think>{"tool": "x"}',
     "JSON text of a call": '"{\\"tool\\": \\"x\\"}"',
 }
@@ -161,6 +167,8 @@ BROKEN_OUTSIDE = {
     "a newline in a string": '{"tool": "w", "args": {"text": "one\n{"tool": "bad"}"}}',
     "an unescaped quote": '{"tool": "w", "args": {"text": "say "{"tool": "bad"}""}}',
     "a comma too many": '{"tool": "w", "args": {"a": 1,, "x": {"tool": "bad"}}}',
+    "broken further in": '{"a": {"b": oops } {"tool": "bad"} }',
+    "broken further in, after a brace in a string": '{"a": {"b": "}", "c": oops } {"tool": "bad"} }',
     "doubled braces": '{{"tool": "w", "args": {{"x": {"tool": "bad"}}}}}',
 }
 
@@ -180,7 +188,7 @@ scalars = (
     | st.text(st.characters(codec="utf-8"))
 )
 values = st.recursive(
-    scalars, lambda one: st.lists(one) | st.dictionaries(st.text(max_size=5), one), max_leaves=8
+    scalars, lambda one: st.lists(one) | st.dictionaries(st.text(max_size=5), one), max_leaves=5
 )
 arguments = st.dictionaries(names, values, max_size=4)
 calls = st.builds(lambda name, args: {"tool": name, "args": args}, names, arguments)
@@ -199,6 +207,7 @@ def test_PA_05_a_call_in_prose_is_found_as_it_is(call, before, after, ascii_only
     assert found(reply) == expected
 
 
+@settings(max_examples=25)
 @given(st.lists(calls, max_size=5), st.sampled_from(["lines", "list", "fences", "tools", "prose"]))
 def test_PA_06_n_calls_are_n_calls(several, style):
     texts = [written(call) for call in several]
@@ -212,6 +221,7 @@ def test_PA_06_n_calls_are_n_calls(several, style):
     assert found(reply) == [(call["tool"], call["args"]) for call in several]
 
 
+@settings(max_examples=25)
 @given(st.lists(calls, min_size=1, max_size=4), st.data())
 def test_PA_06_with_one_damaged_there_are_all_or_none(several, data):
     texts = [written(call) for call in several]
@@ -294,8 +304,8 @@ ADVERSARIAL = {
 
 @pytest.mark.parametrize("unit", ADVERSARIAL.values(), ids=ADVERSARIAL)
 def test_PA_02_long_texts_end(unit):
-    # Quadratic work on 200,000 characters takes minutes; the time itself is measured in the benchmark.
-    reply = unit * (200_000 // len(unit))
+    # Quadratic work on a text this long takes a minute; the time itself is measured in the benchmark.
+    reply = unit * (60_000 // len(unit))
     calls = parse_multi_tool_calls(reply)
     assert len(calls) == (reply.count("tool") if "tool" in unit else 0)
 

@@ -64,7 +64,14 @@ def test_TV_04_a_structure_that_shares_its_parts_is_cut():
     value = ["x" * 10]
     for _ in range(100):
         value = [value, value]
-    assert len(dumps(cut(value))) < 10_000_000
+    assert len(dumps(cut(value, 100_000))) < 1_000_000
+
+
+def test_TV_04_a_huge_text_far_down_is_cut():
+    value = "x" * 2_000_000
+    for _ in range(10_000):
+        value = [value]
+    assert "nested too deeply" in dumps(cut(value))
 
 
 def test_TV_04_the_default_is_a_million_characters():

@@ -4,7 +4,7 @@ import asyncio
 import copy
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from looplet.clock import fixed_clock
 from looplet.errors import ConfigError
@@ -371,6 +371,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.text(), st.dictionaries(st.text(), json_values))
 def test_dispatch_never_raises_and_never_changes_the_call(name, args):
     tools = registry(lambda **anything: anything, {"a": "int"}, name="t")
