@@ -6,7 +6,8 @@ for step in composable_loop(llm, task="Greet Alice", tools=tools):
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+import warnings
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from looplet.config import DomainAdapter, LoopConfig
@@ -162,7 +163,7 @@ def composable_loop(
     return (yield from drive(script(run), run.plan.tools))
 
 
-async def async_composable_loop(
+def async_composable_loop(
     llm: Any,
     task: Any = None,
     tools: Any = None,
@@ -178,15 +179,59 @@ async def async_composable_loop(
 
     Sync backends and sync tools work too; they run in threads so that they do not hold up the event loop.
     Leave it early only inside `contextlib.aclosing`, so that the run ends when you leave and not whenever it
-    is collected.
+    is collected, which is reported as a `ResourceWarning`.
     """
-    run = prepare(llm, task, tools, context, hooks, config, state, session_log, stream, conversation)
-    steps = drive_async(script(run), run.plan.tools)
-    try:
-        async for step in steps:
-            yield step
-    finally:
-        await steps.aclose()
+
+    def begin() -> AsyncGenerator[Step, None]:
+        run = prepare(llm, task, tools, context, hooks, config, state, session_log, stream, conversation)
+        return drive_async(script(run), run.plan.tools)
+
+    return _AsyncSteps(begin)
+
+
+class _AsyncSteps(AsyncGenerator[Step, None]):
+    """An async generator that says so when it is left behind unfinished."""
+
+    def __init__(self, begin: Callable[[], AsyncGenerator[Step, None]]) -> None:
+        self._begin = begin
+        self._steps: AsyncGenerator[Step, None] | None = None
+
+    def __anext__(self) -> Coroutine[Any, Any, Step]:
+        return self._begun().__anext__()
+
+    def asend(self, value: None) -> Coroutine[Any, Any, Step]:
+        return self._begun().asend(value)
+
+    def athrow(self, *problem: Any) -> Coroutine[Any, Any, Step]:
+        return self._begun().athrow(*problem)
+
+    async def aclose(self) -> None:
+        self._begin = _no_steps
+        await self._begun().aclose()
+
+    def _begun(self) -> AsyncGenerator[Step, None]:
+        steps = self._steps
+        if steps is None:
+            begin, self._begin = self._begin, _no_steps
+            steps = self._steps = begin()
+        return steps
+
+    def __del__(self) -> None:
+        # A generator that is over has no frame.
+        if getattr(self._steps, "ag_frame", None) is not None:
+            warnings.warn(
+                "an async run was left before its end: use `async with contextlib.aclosing("
+                "async_composable_loop(...)) as steps`, so that it ends when you leave it",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+async def _no_steps() -> AsyncGenerator[Step, None]:
+    nothing: tuple[Step, ...] = ()
+    for step in nothing:
+        yield step
 
 
 def _refuse_async_backend(llm: Any) -> None:
