@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from collections.abc import Callable
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from threading import Thread
+from pathlib import Path
 from typing import Any
 
 from looplet.errors import ConfigError
-from looplet.permissions.audit import shown
+from looplet.permissions.asking import answer_of
+from looplet.permissions.audit import AuditLog, record_of
+from looplet.permissions.cover import Covers
+from looplet.permissions.explain import told
+from looplet.permissions.files import load_rules
 from looplet.permissions.rule import (
     ArgMatcher,
     AskHandler,
@@ -19,6 +23,7 @@ from looplet.permissions.rule import (
     PermissionRule,
     snapshot,
 )
+from looplet.redact import Redactor
 from looplet.types import ToolCall
 
 
@@ -31,9 +36,11 @@ class PermissionEngine:
         default: For calls that no rule is about: ALLOW or DENY. ASK needs a rule, and counts as DENY here.
         ask_handler: Who is asked about calls under an ASK rule. Without one they are denied.
         denials: One `{"tool", "args", "rule", "reason"}` for each denied call: a copy that later edits
-            do not reach, with long values cut and secrets replaced.
+            do not reach, with long values cut and secrets replaced. The oldest go when there are more
+            than the audit log keeps.
         ask_timeout_s: Seconds to wait for an answer, then the call is denied. The handler runs in a
             thread of its own; with None there is no limit and it runs in the caller's.
+        audit: One record for each decision.
     """
 
     rules: list[PermissionRule] = field(default_factory=list)
@@ -41,7 +48,8 @@ class PermissionEngine:
     ask_handler: AskHandler | None = None
     denials: list[dict[str, Any]] = field(default_factory=list)
     ask_timeout_s: float | None = 60.0
-    _first: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    audit: AuditLog = field(default_factory=AuditLog)
+    _covers: Covers = field(default_factory=Covers, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for number, rule in enumerate(self.rules, 1):
@@ -51,39 +59,48 @@ class PermissionEngine:
                 )
             self._warn_if_covered(rule, number)
 
+    @classmethod
+    def from_file(
+        cls, path: str | os.PathLike[str], *, ask_handler: AskHandler | None = None
+    ) -> PermissionEngine:
+        """An engine with the rules and the default of a TOML or JSON file.
+
+        Raises:
+            ConfigError: The file cannot be read, or says something that no rule file says; the text names
+                the file, the line, the rule and the key.
+        """
+        loaded = load_rules(path)
+        return cls(list(loaded.rules), loaded.default, ask_handler)
+
     def allow(
         self, tool: str, *, arg_matcher: ArgMatcher | None = None, reason: str = ""
     ) -> PermissionEngine:
         """Add a rule that lets calls run. Returns the engine, for the next one."""
-        return self._add(PermissionRule(tool, PermissionDecision.ALLOW, arg_matcher, reason))
+        return self._add(PermissionRule(tool, PermissionDecision.ALLOW, arg_matcher, reason, _caller()))
 
     def deny(self, tool: str, *, arg_matcher: ArgMatcher | None = None, reason: str = "") -> PermissionEngine:
         """Add a rule that refuses calls. Returns the engine, for the next one."""
-        return self._add(PermissionRule(tool, PermissionDecision.DENY, arg_matcher, reason))
+        return self._add(PermissionRule(tool, PermissionDecision.DENY, arg_matcher, reason, _caller()))
 
     def ask(self, tool: str, *, arg_matcher: ArgMatcher | None = None, reason: str = "") -> PermissionEngine:
         """Add a rule that asks a person about calls. Returns the engine, for the next one."""
-        return self._add(PermissionRule(tool, PermissionDecision.ASK, arg_matcher, reason))
+        return self._add(PermissionRule(tool, PermissionDecision.ASK, arg_matcher, reason, _caller()))
 
-    def evaluate(self, call: ToolCall) -> PermissionOutcome:
-        """Decide about *call*. Never raises for a call, a matcher or a handler that is out of order."""
-        return self._evaluate(call, self.default)
+    def evaluate(self, call: ToolCall, *, step: int | None = None) -> PermissionOutcome:
+        """Decide about *call*. Never raises for a call, a matcher or a handler that is out of order.
 
-    def evaluate_done(self, call: ToolCall) -> PermissionOutcome:
+        Args:
+            step: The step that the call becomes, for the audit log.
+        """
+        return self._evaluate(call, self.default, step)
+
+    def evaluate_done(self, call: ToolCall, *, step: int | None = None) -> PermissionOutcome:
         """Decide about the call that ends a run: only a rule counts, the default does not."""
-        return self._evaluate(call, PermissionDecision.ALLOW)
+        return self._evaluate(call, PermissionDecision.ALLOW, step)
 
     def explain(self, call: ToolCall) -> str:
         """Every rule with what it says of *call*, one a line; nobody is asked and nothing is recorded."""
-        lines, decided, first = [], False, dict[str, int]()
-        for number, rule in enumerate(self.rules, 1):
-            earlier = _covered_by(rule, number, first)
-            decides = not decided and rule.matches(call)
-            decided = decided or decides
-            never = f"; never can, because rule {earlier} covers it" if earlier else ""
-            lines.append(f"{number}. {rule}: {'decides' if decides else 'does not decide'}{never}")
-        default = getattr(self.default, "value", self.default)
-        return "\n".join([*lines, f"default {default}: {'is not reached' if decided else 'decides'}"])
+        return told(self.rules, self.default, call).text
 
     def _add(self, rule: PermissionRule) -> PermissionEngine:
         self.rules.append(rule)
@@ -91,102 +108,91 @@ class PermissionEngine:
         return self
 
     def _warn_if_covered(self, rule: PermissionRule, number: int) -> None:
-        earlier = _covered_by(rule, number, self._first)
+        earlier = self._covers.take(rule, number)
         if earlier:
             text = f"rule {number} ({rule}) never counts: rule {earlier} decides first"
             warnings.warn(f"{text}; put the narrower rule before it", stacklevel=4)
 
-    def _evaluate(self, call: ToolCall, default: PermissionDecision) -> PermissionOutcome:
+    def _evaluate(self, call: ToolCall, default: PermissionDecision, step: int | None) -> PermissionOutcome:
         try:
             seen = snapshot(call)
             outcome = replace(self._judge(seen, default), call=seen)
         except Exception as error:
-            outcome = _denied(None, f"the call cannot be judged ({_named(error)})")
+            outcome = _denied(None, f"the call cannot be judged ({_named(error)})", by="engine")
+        return self._recorded(outcome, call, step)
+
+    def _recorded(self, outcome: PermissionOutcome, call: ToolCall, step: int | None) -> PermissionOutcome:
+        try:
+            record = record_of(outcome, call, Redactor.of_environment(), step)
+            self.audit.add(record)
+        except Exception as error:
+            # What cannot be put on record must not happen.
+            outcome = _denied(outcome.rule, f"no audit record ({_named(error)})", by="engine")
+            self.denials.append({"tool": "", "args": {}, "rule": None, "reason": outcome.reason})
+            return outcome
         if outcome.denied:
-            self.denials.append(_record(outcome, call))
+            name = outcome.rule.tool if outcome.rule else None
+            denial = {"tool": record.tool, "args": record.args, "rule": name, "reason": record.reason}
+            self.denials.append(denial)
+            if len(self.denials) > self.audit.limit:
+                del self.denials[: -self.audit.limit]
         return outcome
 
     def _judge(self, call: ToolCall, default: PermissionDecision) -> PermissionOutcome:
+        unsure: tuple[PermissionRule, str] | None = None
+        tool, args = call.tool.casefold(), call.args
         for rule in tuple(self.rules):
-            if not rule.matches(call):
+            if not rule.names(tool):
                 continue
+            matched, doubt = rule.judge_args(args)
+            if not matched:
+                unsure = unsure or ((rule, doubt) if doubt else None)
+                continue
+            reason = "; ".join(part for part in (rule.reason, doubt) if part)
             if rule.decision is PermissionDecision.ASK:
-                return self._ask(call, rule)
+                return self._ask(call, rule, reason)
             if rule.decision is PermissionDecision.DEFAULT:
-                return _by_default(default, rule, rule.reason)
-            return PermissionOutcome(rule.decision, rule, rule.reason)
-        return _by_default(default, None, "no rule matched")
+                return _by_default(default, rule, reason)
+            return PermissionOutcome(rule.decision, rule, reason)
+        missed = f"; {unsure[0]} did not, because of a doubt: {unsure[1]}" if unsure else ""
+        return _by_default(default, None, f"no rule matched{missed}")
 
-    def _ask(self, call: ToolCall, rule: PermissionRule) -> PermissionOutcome:
+    def _ask(self, call: ToolCall, rule: PermissionRule, reason: str) -> PermissionOutcome:
         handler = self.ask_handler
         if handler is None:
-            return _denied(rule, "a person has to agree and nobody can be asked (no ask_handler)")
+            cause = "a person has to agree and nobody can be asked (no ask_handler)"
+            return _denied(rule, cause, reason)
         try:
-            answer = _answer(lambda: handler(snapshot(call), rule), self.ask_timeout_s)
+            answer = answer_of(lambda: handler(snapshot(call), rule), self.ask_timeout_s)
         except TimeoutError as error:
-            return _denied(rule, str(error) or "the question timed out")
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
-            return _denied(rule, f"asking failed ({_named(error)})")
+            return _denied(rule, str(error) or "the question timed out", reason, asked=True)
+        except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit) as error:
+            return _denied(rule, f"asking failed ({_named(error)})", reason, asked=True)
         if isinstance(answer, str) and answer == PermissionDecision.ALLOW:
-            return PermissionOutcome(PermissionDecision.ALLOW, rule, rule.reason)
+            return PermissionOutcome(PermissionDecision.ALLOW, rule, reason, asked=True, by="person")
         if isinstance(answer, str) and answer == PermissionDecision.DENY:
-            return _denied(rule, "refused by the person asked")
-        return _denied(rule, f"no usable answer ({answer!r:.80})")
+            return _denied(rule, "refused by the person asked", reason, asked=True, by="person")
+        return _denied(rule, f"no usable answer ({answer!r:.80})", reason, asked=True)
 
 
-def _denied(rule: PermissionRule | None, cause: str) -> PermissionOutcome:
-    reason = f"{rule.reason}: {cause}" if rule and rule.reason else cause
-    return PermissionOutcome(PermissionDecision.DENY, rule, reason)
+def _denied(
+    rule: PermissionRule | None, cause: str, reason: str = "", *, asked: bool = False, by: str = "nobody"
+) -> PermissionOutcome:
+    text = f"{reason}: {cause}" if reason else cause
+    return PermissionOutcome(PermissionDecision.DENY, rule, text, asked=asked, by=by)
 
 
 def _by_default(default: object, rule: PermissionRule | None, reason: str) -> PermissionOutcome:
     allowed = default == PermissionDecision.ALLOW
     decision = PermissionDecision.ALLOW if allowed else PermissionDecision.DENY
-    return PermissionOutcome(decision, rule, reason)
-
-
-def _answer(question: Callable[[], object], timeout_s: float | None) -> object:
-    """What *question* returns or raises, at most *timeout_s* seconds from now."""
-    if timeout_s is None:
-        return question()
-    box: list[tuple[object, BaseException | None]] = []
-
-    def run() -> None:
-        try:
-            box.append((question(), None))
-        except BaseException as error:
-            box.append((None, error))
-
-    # A daemon: a person who never answers must not keep the interpreter from ending.
-    thread = Thread(target=copy_context().run, args=(run,), name="looplet-ask", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if not box:
-        raise TimeoutError(f"no answer within {timeout_s:g} s")
-    answer, error = box[0]
-    if error is not None:
-        raise error
-    return answer
+    return PermissionOutcome(decision, rule, reason, by="default")
 
 
 def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def _record(outcome: PermissionOutcome, call: ToolCall) -> dict[str, Any]:
-    seen = outcome.call
-    tool = seen.tool if seen else str(getattr(call, "tool", ""))
-    rule = outcome.rule.tool if outcome.rule else None
-    return {"tool": tool, "args": shown(seen.args) if seen else {}, "rule": rule, "reason": outcome.reason}
-
-
-def _covered_by(rule: PermissionRule, number: int, first: dict[str, int]) -> int | None:
-    """The number of the earlier rule that decides all that *rule* is about.
-
-    *first* holds, for each tool, the first rule without an argument matcher; *rule* is entered.
-    """
-    tool = rule.tool.casefold()
-    earlier = min((first[name] for name in (tool, "*") if name in first), default=None)
-    if rule.arg_matcher is None:
-        first.setdefault(tool, number)
-    return earlier
+def _caller() -> str:
+    """Where the rule is written that is being added: file and line, without folders."""
+    frame = sys._getframe(2)
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

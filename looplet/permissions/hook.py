@@ -18,7 +18,7 @@ class PermissionHook:
 
     def __init__(self, engine: PermissionEngine) -> None:
         self.engine = engine
-        self._judged: dict[str, PermissionOutcome] = {}
+        self._judged: dict[str, tuple[PermissionOutcome, int]] = {}
 
     def on_event(self, payload: EventPayload) -> HookDecision | None:
         """Before a tool runs: `Allow()`, or `Deny(...)` with the reason. Nothing at other moments."""
@@ -27,26 +27,37 @@ class PermissionHook:
         call = payload.tool_call
         if call is None:
             return Deny("permission denied: the event names no call")
-        outcome = self._judged[call.call_id] = self.engine.evaluate(call)
-        return _refusal(outcome, call) if outcome.denied else Allow()
+        outcome = self.engine.evaluate(call, step=payload.step_num)
+        self._judged[call.call_id] = outcome, payload.step_num
+        return _decision(outcome, call)
 
     def check_permission(self, tool_call: ToolCall, state: object) -> bool:
         """Whether *tool_call* may run: as `on_event` said, or judged again if it was changed since."""
-        outcome = self._judged.pop(tool_call.call_id, None)
+        outcome, step = self._judged.pop(tool_call.call_id, (None, None))
         if outcome is None or not _is_about(outcome, tool_call):
-            outcome = self.engine.evaluate(tool_call)
+            outcome = self.engine.evaluate(tool_call, step=step)
         return outcome.allowed
 
     def check_done_permission(self, tool_call: ToolCall, state: object) -> HookDecision:
         """Whether the run may end with *tool_call*: only a rule can forbid it."""
-        outcome = self.engine.evaluate_done(tool_call)
-        return _refusal(outcome, tool_call) if outcome.denied else Allow()
+        return _decision(self.engine.evaluate_done(tool_call), tool_call)
 
 
-def _refusal(outcome: PermissionOutcome, call: ToolCall) -> HookDecision:
-    refusal = Deny(outcome.reason or f"permission denied for '{call.tool}'")
-    refusal.metadata["rule"] = str(outcome.rule) if outcome.rule else "default"
-    return refusal
+def _decision(outcome: PermissionOutcome, call: ToolCall) -> HookDecision:
+    if outcome.allowed:
+        decision = Allow()
+    else:
+        decision = Deny(outcome.reason or f"permission denied for '{call.tool}'")
+    rule = outcome.rule
+    decision.metadata["decided"] = {
+        "rule": str(rule) if rule else "default",
+        "source": rule.source if rule else "",
+        "verdict": outcome.decision.value,
+        "by": outcome.by,
+        "asked": outcome.asked,
+        "reason": outcome.reason,
+    }
+    return decision
 
 
 def _is_about(outcome: PermissionOutcome, call: ToolCall) -> bool:

@@ -1,5 +1,6 @@
 """The permission engine: which rule wins, and that every doubt is a denial."""
 
+import inspect
 import threading
 import warnings
 
@@ -35,7 +36,12 @@ WINNERS = {
     "the rule names the tool": ([("pay", ALLOW)], "allow"),
     "the rule names another tool": ([("look", ALLOW)], "deny"),
     "names are compared in any case": ([("PAY", DENY), ("*", ALLOW)], "deny"),
-    "no globs in names": ([("p*", ALLOW)], "deny"),
+    "a glob names many tools": ([("p*", ALLOW)], "allow"),
+    "a glob in any case": ([("P?Y", ALLOW)], "allow"),
+    "a glob of other tools": ([("pay?", ALLOW)], "deny"),
+    "a glob with text after it": ([("*y", DENY), ("*", ALLOW)], "deny"),
+    "several stars": ([("*a*y", ALLOW)], "allow"),
+    "a star does not use a letter twice": ([("pay*y", ALLOW)], "deny"),
     "a star is every tool": ([("*", ALLOW)], "allow"),
     "first wins, deny before allow": ([("pay", DENY), ("pay", ALLOW)], "deny"),
     "first wins, allow before deny": ([("pay", ALLOW), ("pay", DENY)], "allow"),
@@ -143,6 +149,11 @@ NO_CALLS = {
     "arguments cannot be copied": ToolCall("pay", {"to": Unruly()}),
     "the tool is no text": ToolCall(None, {}),
     "no call at all": None,
+    "a name with a blank": ToolCall("pay ", {}),
+    "no name": ToolCall("", {}),
+    "a star for a name": ToolCall("*", {}),
+    "a name in other letters": ToolCall("раy", {}),
+    "a name without end": ToolCall("a" * 65, {}),
 }
 
 
@@ -267,10 +278,11 @@ def test_a_rule_that_never_counts_is_warned_about():
 @pytest.mark.filterwarnings("ignore:rule 3")
 def test_explain_says_who_decides():
     rules = PermissionEngine().deny("pay", arg_matcher=big).allow("pay").deny("pay")
+    here = f"test_engine.py:{inspect.currentframe().f_lineno - 1}"
     assert rules.explain(call(amount=5)).splitlines() == [
-        "1. deny pay (some arguments): does not decide",
-        "2. allow pay: decides",
-        "3. deny pay: does not decide; never can, because rule 2 covers it",
+        f"1. deny pay (some arguments) [{here}]: does not decide",
+        f"2. allow pay [{here}]: decides",
+        f"3. deny pay [{here}]: does not decide; never can, because rule 2 covers it",
         "default deny: is not reached",
     ]
     assert rules.explain(call("look")).endswith("default deny: decides")
@@ -281,6 +293,8 @@ BROKEN_RULES = {
     "no such decision": ("pay", "maybe"),
     "no tool": ("", ALLOW),
     "a tool that is no text": (None, ALLOW),
+    "a tool that no tool can be called": ("ba sh", ALLOW),
+    "a matcher that is no function": ("pay", ALLOW, "amount > 5"),
 }
 
 

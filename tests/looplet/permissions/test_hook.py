@@ -61,7 +61,15 @@ def test_a_denial_is_recorded_once_and_says_why():
     decision = hook.on_event(before(call))
     assert hook.check_permission(call, None) is False
     assert (decision.permission, decision.block) == ("deny", "over the limit")
-    assert decision.metadata == {"rule": "deny pay"}
+    told = decision.metadata["decided"]
+    assert told.pop("source").startswith("test_hook.py:")
+    assert told == {
+        "rule": "deny pay",
+        "verdict": "deny",
+        "by": "rule",
+        "asked": False,
+        "reason": "over the limit",
+    }
     assert len(hook.engine.denials) == 1
 
 

@@ -1,0 +1,152 @@
+"""Matching paths by the place they really lead to: `path_within`."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from os import PathLike
+from typing import Any
+
+from looplet.errors import ConfigError
+from looplet.permissions.matcher import Described, Unsure, argument
+
+LONGEST = 4096
+"""Characters of a path."""
+
+MOST_FILES = 2000
+"""Files that a pattern for file names may stand for."""
+
+_ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\\]|://")
+
+
+class Root:
+    """A folder, and the question whether a path leads into it."""
+
+    def __init__(self, root: str | PathLike[str]) -> None:
+        path = os.fspath(root) if isinstance(root, (str, PathLike)) else None
+        if not isinstance(path, str) or not path or _ODD.search(path):
+            raise ConfigError(f"root {root!r:.80}: give the path of a folder")
+        self.path = os.path.abspath(os.path.expanduser(path))
+
+    def __str__(self) -> str:
+        return self.path
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Root) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def holds(self, path: str) -> bool:
+        """Whether *path*, taken from this folder, leads to a place in it.
+
+        Raises:
+            Unsure: It leads to different places for different readers, or to a device, or nowhere.
+        """
+        _check(path)
+        real = os.path.realpath(self.path)
+        full = os.path.join(self.path, path)
+        # Some programs shorten `a/../b` before they follow links, the system does it afterwards.
+        places = [os.path.realpath(full), os.path.realpath(os.path.normpath(full))]
+        inside = {_is_in(place, real) for place in places}
+        if inside == {False} and not any(_is_in(_folded(place), _folded(real)) for place in places):
+            return False
+        if inside != {True}:
+            raise Unsure(f"{path!r:.80} leads to different places for different readers")
+        for place in places:
+            _check_place(place, real)
+        return True
+
+    def check_glob(self, pattern: str) -> None:
+        """Raise `Unsure` unless every file that the shell may put in for *pattern* is in the folder."""
+        _check(pattern)
+        if "**" in pattern or "[" in pattern:
+            raise Unsure(f"the pattern {pattern!r:.80}")
+        found, left = [""], MOST_FILES
+        for part in pattern.split("/"):
+            wild = "*" in part or "?" in part
+            matched = [name for base in found for name in self._names(base, part)] if wild else None
+            found = [base + part + "/" for base in found] if matched is None else matched
+            left -= len(found)
+            if left < 0:
+                raise Unsure(f"the pattern {pattern!r:.80} stands for too many files")
+        for name in found:
+            if name.startswith("-"):
+                raise Unsure(f"a file called {name!r:.60} would be read as an option")
+            if not self.holds(name.rstrip("/") or "/"):
+                raise Unsure(f"{name!r:.80}, which {pattern!r:.60} stands for, is outside the folder")
+
+    def _names(self, base: str, part: str) -> list[str]:
+        if not self.holds(base or "."):
+            raise Unsure(f"{base!r:.80} is outside the folder")
+        try:
+            names = os.listdir(os.path.join(self.path, base))
+        except OSError:
+            return []
+        return [base + name + "/" for name in names if fnmatchcase(name, part)]
+
+
+def _check(path: str) -> None:
+    if not path or path != path.strip() or len(path) > LONGEST or _ODD.search(path):
+        raise Unsure(f"{path!r:.80} is no plain path")
+    if path.startswith("~"):
+        raise Unsure(f"{path!r:.80} may mean a home folder")
+
+
+def _is_in(place: str, root: str) -> bool:
+    return place == root or place.startswith(root.rstrip("/") + "/")
+
+
+def _folded(path: str) -> str:
+    """A path as file systems see it that know no case and one form of each letter."""
+    return unicodedata.normalize("NFKC", path).casefold()
+
+
+def _check_place(place: str, root: str) -> None:
+    """Raise `Unsure` for links that go round in circles, and for what is neither file nor folder."""
+    try:
+        mode = os.lstat(place).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as problem:
+        raise Unsure(f"{type(problem).__name__} on the way to it") from None
+    if mode is not None and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise Unsure("it is neither a file nor a folder")
+    above = os.path.dirname(place)
+    while mode is None and _is_in(above, root):
+        if os.path.islink(above):
+            raise Unsure("a link that leads nowhere")
+        above = os.path.dirname(above)
+
+
+@dataclass(frozen=True)
+class _PathWithin(Described):
+    root: Root
+    arg: str
+
+    def __call__(self, args: dict[str, Any]) -> bool:
+        return self.root.holds(argument(args, self.arg, str))
+
+    def __str__(self) -> str:
+        return f"{self.arg} inside {self.root}"
+
+
+def path_within(root: str | PathLike[str], *, arg: str = "path") -> Described:
+    """Paths that lead into the folder *root*.
+
+    Judged by the place that the path really leads to, links followed, part by part and never by how it
+    begins. Relative paths start from *root*, where the tool has to look for them. What need not exist yet
+    may be inside too. Devices, pipes and sockets are never.
+
+    Args:
+        root: The folder; it may be a link itself.
+        arg: The argument with the path.
+
+    Raises:
+        ConfigError: *root* cannot be a folder.
+    """
+    return _PathWithin(Root(root), arg)

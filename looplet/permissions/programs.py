@@ -1,0 +1,74 @@
+"""Programs that run other programs, as tables."""
+
+from __future__ import annotations
+
+import re
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SHELLS = _words("sh bash dash zsh ksh mksh ash fish csh tcsh rbash yash pwsh")
+
+RUNNERS = _words(
+    "env sudo doas su runuser nohup nice ionice chrt taskset timeout gtimeout stdbuf setsid setarch time "
+    "command builtin exec eval xargs chroot unshare nsenter prlimit strace ltrace watch busybox toybox "
+    "flock script parallel find fd fdfind ssh entr chpst start-stop-daemon systemd-run pkexec gosu su-exec "
+    "tini dumb-init firejail bwrap proot fakeroot coproc daemonize at batch caffeinate expect socat gdb "
+    "unbuffer xvfb-run dbus-run-session uv uvx poetry pipx pipenv npx bunx pdm hatch winpty rlwrap "
+    "sg newgrp numactl perf valgrind trap hash alias source ."
+)
+"""Every word after these may be a program."""
+
+TEXT_RUNNERS = _words("env su runuser script flock watch parallel ssh sg trap alias at expect socat gdb tmux")
+"""Every word after these may be a shell text."""
+
+INLINE = re.compile(
+    r"(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|osascript|Rscript|julia|guile|scala|"
+    r"groovy|erl|elixir|ghci?|sqlite3|psql|mysql)[0-9.]*"
+)
+INLINE_OPTION = re.compile(r"-[A-Za-z0-9]*[ceErpPR]|--(?:eval|exec|print|command|run)(?:=.*)?|eval|-")
+AWK_RUNS = re.compile(r"system|\||getline")
+SED_RUNS = re.compile(r"(?:^|[;{}\n0-9$/!])\s*[eE](?:\s|$)|/[gpiImM0-9]*e[gpiImM0-9]*(?:[;}\s]|$)")
+
+_TOLD = {
+    "git": r"--upload-pack.*|--receive-pack.*|-O.*|--open-files-in-pager.*|--exec.*|--extcmd.*"
+    r"|foreach|bisect|filter-branch|difftool|mergetool|daemon",
+    "tar": r"-I.*|--use-compress-program.*|--to-command.*|--checkpoint-action.*|--rsh-command.*|-[A-Za-z]*F"
+    r"|--info-script.*|--new-volume-script.*",
+    "find": r"-exec|-execdir|-ok|-okdir|-delete|-fprint.*|-fls",
+    "fd": r"-[A-Za-z]*[xX]|--exec.*",
+    "fdfind": r"-[A-Za-z]*[xX]|--exec.*",
+    "rsync": r"-[A-Za-z]*e.*|--rsh.*|--rsync-path.*",
+    "vim": r"-c|--cmd|-S|\+.*|-s",
+    "vi": r"-c|--cmd|-S|\+.*|-s",
+    "nvim": r"-c|--cmd|-S|\+.*|-s|-l",
+    "emacs": r"--eval.*|--execute.*|-l|--load.*|-f|--funcall.*|--script.*",
+    "man": r"-P.*|--pager.*|-H.*|--html.*",
+    "sort": r"--compress-program.*",
+    "zip": r"-[A-Za-z]*TT.*|--unzip-command.*",
+    "make": r"--eval.*|SHELL=.*|-E.*",
+    "cmake": r"-E|-P",
+    "scp": r"-S|-o.*",
+    "sftp": r"-S|-o.*",
+    "nc": r"-[a-z]*[ec].*",
+    "ncat": r"-[a-z]*[ec].*|--exec.*|--sh-exec.*",
+    "split": r"--filter.*",
+    "npm": r"exec|x|explore",
+    "yarn": r"dlx|exec",
+    "pnpm": r"dlx|exec",
+    "cargo": r"--config.*",
+    "go": r"-exec.*|-toolexec.*",
+    "tcpdump": r"-z.*",
+    "tmux": r".*",
+    "screen": r".*",
+}
+OPTIONS = {name: re.compile(pattern, re.DOTALL) for name, pattern in _TOLD.items()}
+"""Options and sub-commands with which a program runs others, or acts beyond what its name says."""
+
+BUILTINS = _words("alias hash trap enable shopt set bind complete declare typeset local readonly")
+RISKY_NAMES = re.compile(
+    r"PATH|IFS|ENV|BASH_ENV|SHELL\w*|PS4|PROMPT_COMMAND|LD_\w*|DYLD_\w*|GIT_\w*|\w*PAGER|\w*EDITOR|VISUAL|"
+    r"BROWSER|LESSOPEN|LESSCLOSE|PYTHON\w*|PERL\w*|RUBY\w*|NODE_\w*|\w*_COMMAND|GCONV_PATH|RUSTC\w*|CC|CXX"
+)
