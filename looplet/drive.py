@@ -6,7 +6,7 @@ Both run the same script. All that differs is how a need is met.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -121,23 +121,35 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
-    import asyncio
-
     method, first, options = _bind(need)
-    bound = partial(method, first, **options)
-    limit = asyncio.timeout(need.timeout_s)
+    answer = _answer(method, partial(method, first, **options))
     try:
-        async with limit:
-            raw = bound() if _is_async(method) else await asyncio.wrap_future(start(bound))
-            if hasattr(raw, "__await__"):
-                raw = await raw
+        raw = await (answer if need.timeout_s is None else _within_async(need.timeout_s, answer))
         return _as_reply(need, raw)
-    except TimeoutError as problem:
-        if limit.expired():
-            problem = TimeoutError(f"the model did not answer within {need.timeout_s:g} s")
-        return failure_of(problem)
     except Exception as problem:
         return failure_of(problem)
+
+
+async def _within_async(seconds: float, answer: Awaitable[Any]) -> Any:
+    import asyncio
+
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await answer
+    except TimeoutError:
+        if limit.expired():
+            raise TimeoutError(f"the model did not answer within {seconds:g} s") from None
+        raise
+
+
+async def _answer(method: Callable[..., Any], bound: Callable[[], Any]) -> Any:
+    if _is_async(method):
+        return await bound()
+    import asyncio
+
+    raw = await asyncio.wrap_future(start(bound))
+    return await raw if hasattr(raw, "__await__") else raw
 
 
 def _bind(need: Ask) -> tuple[Callable[..., Any], Any, dict[str, Any]]:

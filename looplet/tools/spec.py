@@ -37,9 +37,10 @@ class Door:
         takes: What `execute` takes.
         check: Gives the violations of arguments.
         names: The arguments that are known.
+        brief: Whether the body took next to no time when it last ran on a thread.
     """
 
-    __slots__ = ("check", "execute", "names", "parameters", "takes")
+    __slots__ = ("brief", "check", "execute", "names", "parameters", "takes")
 
     def __init__(self, spec: ToolSpec) -> None:
         self.execute = spec.execute
@@ -48,6 +49,7 @@ class Door:
         schema = _schema_at_door(spec, self.takes)
         self.check: Check = compile_schema(schema)
         self.names = frozenset(schema["properties"]) | self.takes.names
+        self.brief = False
 
 
 @dataclass

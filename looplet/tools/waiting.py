@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from time import perf_counter
 from typing import Any, TypeVar
 
 from looplet.tools.dispatch import Collected, Outcome, Ready, is_awaited, run_body
@@ -15,6 +16,9 @@ from looplet.tools.workers import start
 
 THREADS = 10
 """Calls of one batch that run at once in the sync loop."""
+
+BRIEF_S = 0.0005
+"""Seconds. A sync body that is over sooner is waited for where it is: the event loop stands still so long."""
 
 T = TypeVar("T")
 
@@ -24,9 +28,7 @@ def run_with_limit(ready: Ready) -> Outcome | None:
     future = start(lambda: settled(run_body(ready)))
     try:
         return future.result(ready.spec.timeout_s)
-    except FutureTimeoutError:
-        if future.done():
-            return future.result()
+    except FutureTimeoutError:  # a body's own is in its outcome
         return None
 
 
@@ -69,18 +71,32 @@ async def run_async(ready: Ready) -> Outcome | None:
 
     A sync body runs on a thread of its own, an async one as a task.
     """
-    if ready.spec.is_async:
-        return await _within(awaited(run_body(ready)), ready.spec.timeout_s)
-    return await _within(_on_thread(ready), ready.spec.timeout_s)
+    body = awaited(run_body(ready)) if ready.spec.is_async else _on_thread(ready)
+    return await (body if ready.spec.timeout_s is None else _within(body, ready.spec.timeout_s))
 
 
 async def _on_thread(ready: Ready) -> Outcome:
-    return await awaited(await asyncio.wrap_future(start(lambda: run_body(ready))))
+    door = ready.spec.door()
+
+    def work() -> Outcome:
+        begun = perf_counter()
+        outcome = run_body(ready)
+        door.brief = perf_counter() - begun < BRIEF_S
+        return outcome
+
+    future = start(work)
+    if door.brief:
+        # What the loop could do meanwhile is worth less than the turn it takes to hear of the end.
+        try:
+            outcome = future.result(BRIEF_S)
+        except FutureTimeoutError:
+            outcome = await asyncio.wrap_future(future)
+    else:
+        outcome = await asyncio.wrap_future(future)
+    return await awaited(outcome) if is_awaited(outcome[0]) else outcome
 
 
-async def _within(body: Awaitable[Outcome], timeout_s: float | None) -> Outcome | None:
-    if timeout_s is None:
-        return await body
+async def _within(body: Awaitable[Outcome], timeout_s: float) -> Outcome | None:
     task = asyncio.ensure_future(body)
     try:
         done, _ = await asyncio.wait({task}, timeout=timeout_s)
