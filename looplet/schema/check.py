@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from looplet.errors import ConfigError
-from looplet.schema.keywords import KEYWORDS, OBJECT_KEYWORDS, objects
+from looplet.schema.keywords import KEYWORDS
+from looplet.schema.objects import OBJECT_KEYWORDS, objects
 from looplet.schema.words import OK, Found, Test
 
 Check: TypeAlias = Callable[[object], list[str]]
