@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,7 @@ RECORDER = "looplet-recorder"
 
 def start(config: pytest.Config) -> None:
     """Check the settings, and lend stand-in keys where no provider will be called."""
+    refuse_mixed_installation()
     settings = settings_of(config)
     if not settings.calls_models:
         lend(config)
@@ -165,6 +167,22 @@ def start(config: pytest.Config) -> None:
         from pytest_looplet.report.baseline import read
 
         read(settings.baseline)  # a baseline that cannot be used is told now and not after an hour
+
+
+def refuse_mixed_installation() -> None:
+    """Both distributions have a package `looplet`; installed together, their files are mixed.
+
+    Raises:
+        pytest.UsageError: the other distribution is there; the text says how to mend it.
+    """
+    try:
+        version = metadata.version("looplet")
+    except metadata.PackageNotFoundError:
+        return
+    raise pytest.UsageError(
+        f"the distribution looplet {version} is installed beside pytest-looplet; both bring a package looplet: "
+        "pip uninstall looplet, then pip install --force-reinstall pytest-looplet"
+    )
 
 
 def record(config: pytest.Config) -> None:

@@ -42,6 +42,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("drift", {"action": "append", "metavar": "CLASS=fail|warn"}, "what a class of drift does; repeatable"),
     ("cassette-dir", {"metavar": "DIR"}, "folder of cassettes, next to the test file (default: cassettes)"),
     ("runs", {"metavar": "DIR"}, "grade the saved runs in DIR instead of running the agent"),
+    ("save-runs", {"metavar": "DIR"}, "write a run directory for every trajectory"),
     ("trials", {"metavar": "N", "type": int}, "run every case of the evals N times"),
     (
         "threshold",

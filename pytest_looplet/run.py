@@ -16,6 +16,7 @@ from looplet.types import AgentState
 from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.run_failed import RunFailed
+from pytest_looplet.saved import save_run
 from pytest_looplet.tapes import rerecord_command
 
 OWN_BACKENDS = "looplet.testing"
@@ -113,7 +114,10 @@ class LoopletRun:
         trajectory = builder.trajectory
         if self._cassette is not None and self._cassette.recorded:
             trajectory = trajectory.with_metadata(recorded=True)
-        note_run(self._request.node, trajectory)
+        node = self._request.node
+        note_run(node, trajectory)
+        if not hasattr(node, "asked_by"):  # the run of an eval's agent is saved whole, when it has ended
+            save_run(node, node.nodeid.split("::", 1)[-1].replace("::", "."), trajectory)
         if check and trajectory.error is not None:
             raise RunFailed(trajectory)
         return trajectory

@@ -34,6 +34,7 @@ class Settings:
         allow_hosts: Hosts a replay may connect to.
         cassette_dir: Folder of cassettes beside a test file.
         runs: Folder of saved runs to grade instead of running the agent, or None.
+        save_runs: Folder that gets a run directory for every trajectory, or None.
         trials: Times each case is run.
         threshold: Least score of evals without their own, or None.
         thresholds: The same for single evals, by name.
@@ -54,6 +55,7 @@ class Settings:
     allow_hosts: tuple[str, ...] = ()
     cassette_dir: str = "cassettes"
     runs: Path | None = None
+    save_runs: Path | None = None
     trials: int = 1
     threshold: float | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -102,6 +104,7 @@ def _read(config: pytest.Config) -> Settings:
         allow_hosts=tuple(config.getini("looplet_allow_hosts") or ()),
         cassette_dir=_text(config, "cassette_dir") or "cassettes",
         runs=_path(config, "runs"),
+        save_runs=_save_runs(config),
         trials=_trials(config),
         threshold=threshold,
         thresholds=thresholds,
@@ -189,6 +192,11 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     if named:
         return Path(config.invocation_params.dir, named)
     return Path(config.rootpath, ini) if ini else None
+
+
+def _save_runs(config: pytest.Config) -> Path | None:
+    named = config.getoption("looplet_save_runs")
+    return Path(config.invocation_params.dir, named) if named else None
 
 
 def _trials(config: pytest.Config) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -16,10 +14,8 @@ from pytest_looplet.cassette import Cassette, UnplayedInteractions, open_cassett
 from pytest_looplet.keys import SUFFIX, lend
 from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record
 from pytest_looplet.marker import Marked, marked
+from pytest_looplet.names import safe_name
 from pytest_looplet.settings import Settings, Unused, settings_of
-
-LONGEST_NAME = 120
-"""Characters of a file name before the suffix; some file systems end at 143."""
 
 
 @contextmanager
@@ -86,23 +82,6 @@ def cassette_path(node: pytest.Item, settings: Settings, wishes: Marked) -> Path
         return folder / wishes.cassette
     names = node.nodeid.split("@")[0].split("::")[1:] or [node.name]
     return folder / node.path.stem / f"{safe_name(names)}{SUFFIX}"
-
-
-def safe_name(names: list[str]) -> str:
-    """The parts of a test id as a file name that every file system takes, and that no other id has."""
-    whole = ".".join(names)
-    base, bracket, parameters = whole.partition("[")
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", whole).strip("-.")
-    plain = f"{base}[{parameters.removesuffix(']')}]" if bracket else base
-    # Names that some file systems take for one: other characters became a dash, or only case differs.
-    exact = (
-        re.fullmatch(r"[A-Za-z0-9._]+(\[[a-z0-9]([a-z0-9._-]*[a-z0-9])?\])?", plain) is not None
-        and len(safe) <= LONGEST_NAME
-    )
-    if exact:
-        return safe
-    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{safe[: LONGEST_NAME - 9]}-{digest}"
 
 
 def rerecord_command(node: pytest.Item) -> str:

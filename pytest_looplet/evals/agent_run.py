@@ -20,6 +20,7 @@ from looplet.values import normal
 from pytest_looplet.evals.cell import Cell
 from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.evals.module import EvalModule
+from pytest_looplet.saved import save_run
 
 
 class CollectorFailed(HarnessFailed):
@@ -63,6 +64,7 @@ class AgentRun(pytest.Function):
         assert isinstance(self.parent, EvalModule)
         for name, function in self.parent.collectors.items():
             self.trajectory = _with_artifacts(self.trajectory, name, function, self.cell.case, request)
+        save_run(self, self.cell.id, self.trajectory)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """The agent's own frames only."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from looplet.evals.case import Case
+from pytest_looplet.names import safe_name
 
 RESERVED_TAGS = frozenset(
     {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "looplet"}
@@ -71,7 +72,7 @@ def saved_cells(folder: Path, cases: Sequence[Case]) -> list[Cell]:
         raise pytest.Collector.CollectError(
             f"--looplet-runs={folder}: the folder {state} (each has a trajectory.json)"
         )
-    known = {case.id: case for case in cases}
+    known = {name: case for case in cases for name in (safe_name([case.id]), case.id)}
     return [Cell(known.get(run.name) or Case(run.name, None, source=str(run)), saved=run) for run in runs]
 
 

@@ -93,8 +93,9 @@ class EvalHooks:
             file = item.parent
             assert isinstance(file, EvalModule)
             # What escaped here would be an internal error, which a worker of xdist may turn into success.
-            if not _is_skipped(item):
-                results_of(item.config).ensure(file, cell, lambda: run_agent(file, cell, item))
+            results = results_of(item.config)
+            if results.get(file, cell) is None and not _is_skipped(item):
+                results.ensure(file, cell, lambda: run_agent(file, cell, item))
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

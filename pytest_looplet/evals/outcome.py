@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -10,8 +9,6 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from looplet.errors import ModelError
-from looplet.evals.case import Case
-from looplet.evals.context import EvalContext
 from looplet.trajectory import Trajectory
 from pytest_looplet.cassette.errors import ReplayStopped, UnplayedInteractions
 from pytest_looplet.evals.failures import HarnessFailed
@@ -42,17 +39,6 @@ class Outcome:
     sections: tuple[tuple[str, str], ...] = ()
     trajectory: str | None = None
     duration_ms: float = 0.0
-
-    def context(self, case: Case) -> EvalContext:
-        """A fresh context for one eval: what it changes, no other eval sees.
-
-        Raises:
-            ValueError: the run left no trajectory.
-        """
-        if self.trajectory is None:
-            raise ValueError("the run left no trajectory")
-        run = Trajectory.from_json(self.trajectory)
-        return EvalContext.from_trajectory(run, expected=copy.deepcopy(case.expected))
 
     def then(self, later: Outcome) -> Outcome:
         """This outcome after a later phase came to *later*: the first failure stands, the rest adds up."""

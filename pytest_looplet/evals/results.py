@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from looplet.errors import TraceError
 from looplet.evals.context import EvalContext
+from looplet.trajectory import Trajectory
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.failures import AgentFailed
 from pytest_looplet.evals.outcome import Outcome
@@ -37,10 +39,21 @@ class Results:
         self._share = share
         self._known: dict[str, Outcome] = {}
         self._told: set[int] = set()
+        self._packed: dict[int, bytes] = {}
 
     def get(self, file: pytest.Collector, cell: Cell) -> Outcome | None:
         """The outcome of *cell* for the evals of *file*, or None before it has run here."""
         return self._known.get(_key(file, cell))
+
+    def copy_of(self, outcome: Outcome) -> Trajectory:
+        """The run of *outcome*, a fresh copy for each eval: what one changes, no other sees."""
+        packed = self._packed.get(id(outcome))
+        if packed is None:
+            assert outcome.trajectory is not None
+            # Unpacking is several times faster than reading JSON, and there may be thousands of evals.
+            packed = self._packed[id(outcome)] = pickle.dumps(Trajectory.from_json(outcome.trajectory))
+        run: Trajectory = pickle.loads(packed)
+        return run
 
     def was_told(self, outcome: Outcome) -> bool:
         """Whether *outcome* was asked about before: its whole report need not be shown twice."""
@@ -106,16 +119,18 @@ def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
             raise AgentFailed(f"the saved run cannot be read: {error}") from error
         ctx.expected = copy.deepcopy(cell.case.expected)
         return ctx
-    outcome = results_of(config).get(item.parent, cell)
+    known = results_of(config)
+    outcome = known.get(item.parent, cell)
     if outcome is None:
         raise AgentFailed("the agent did not run for this case")
     if outcome.status == "skipped":
         pytest.skip(outcome.text)
     if outcome.status == "failed":
-        known = results_of(config)
         text = outcome.reason if known.was_told(outcome) else f"\n{outcome.text}"
         raise AgentFailed(f"the agent's run for case {cell.id} failed ({outcome.blame}): {text}")
-    return outcome.context(cell.case)
+    ctx = EvalContext.from_trajectory(known.copy_of(outcome))
+    ctx.expected = copy.deepcopy(cell.case.expected)
+    return ctx
 
 
 def _key(file: pytest.Collector, cell: Cell) -> str:

@@ -12,7 +12,7 @@ import pytest_looplet.scripts
 import pytest_looplet.tapes  # noqa: F401
 from looplet.testing import call
 from looplet.testing.provider import LocalProvider
-from pytest_looplet.tapes import safe_name
+from pytest_looplet.names import safe_name
 
 HEAD = """
 import pytest
@@ -401,3 +401,32 @@ def test_two_tests_never_share_a_cassette_by_the_name_of_it():
         assert name.isascii()
         assert not set(name) & set('/\\:*?"<>|[] ')
         assert len(name) <= 120
+
+
+# ---------------------------------------------------------------- saved runs, installation
+
+
+def test_every_run_is_saved_when_asked_for(suite):
+    suite.test("""
+        @pytest.mark.parametrize("order", ["7", "8"])
+        def test_agent(looplet_run, looplet_script, order):
+            for _ in range(2):
+                looplet_run(order, llm=looplet_script(call("done", answer=order)), tools=[])
+    """)
+    suite.run("--looplet-save-runs=saved").assert_outcomes(passed=2)
+    names = sorted(path.name for path in (suite.pytester.path / "saved" / "test_agent").iterdir())
+    assert names == ["test_agent-7", "test_agent-7-2", "test_agent-8", "test_agent-8-2"]
+    from looplet.trajectory import Trajectory
+
+    assert Trajectory.load(suite.pytester.path / "saved" / "test_agent" / "test_agent-8").task == "8"
+
+
+def test_another_distribution_with_our_package_is_a_usage_error(suite, monkeypatch):
+    other = suite.pytester.path / "site" / "looplet-0.0.1.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: looplet\nVersion: 0.0.1\n")
+    monkeypatch.syspath_prepend(other.parent)
+    suite.test("def test_plain(): pass")
+    result = suite.run("--looplet-model=openai:tiny")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*looplet 0.0.1 is installed beside pytest-looplet*pip uninstall looplet*"])

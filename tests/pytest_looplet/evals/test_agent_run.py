@@ -312,6 +312,17 @@ def test_saved_runs_are_graded_without_an_agent(how, suite, saved):
     result.stdout.fnmatch_lines(["FAILED evals/eval_a.py::eval_a[[]two[]]*"])
 
 
+def test_runs_that_were_saved_can_be_graded_later(suite):
+    suite.cases("- {id: 'A b', task: hello, expected: HELLO}")
+    suite.evals("""
+        def collect_x(ctx): return {"x": 1}
+        def eval_a(ctx): return ctx.final_output["answer"] == ctx.expected and ctx.artifacts == {"x": 1}
+    """)
+    suite.run("--looplet-save-runs=kept").assert_outcomes(passed=1)
+    suite.run("--looplet-runs=kept/eval_a").assert_outcomes(passed=1)
+    assert len(suite.runs) == 1
+
+
 def test_EV_04_a_saved_run_that_cannot_be_read_is_named(suite, saved):
     (saved / "one" / "trajectory.json").write_text("{")
     suite.evals("def eval_a(ctx): return True")
