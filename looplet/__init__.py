@@ -13,11 +13,12 @@ if TYPE_CHECKING:
         AsyncOpenAIBackend as AsyncOpenAIBackend,
         OpenAIBackend as OpenAIBackend,
     )
+    from looplet.budget import ContextBudget as ContextBudget, ThresholdCompactHook as ThresholdCompactHook
     from looplet.cache import CachePolicy as CachePolicy
     from looplet.checkpoint import (
         Checkpoint as Checkpoint,
-        CheckpointStore as CheckpointStore,
         CheckpointedHook as CheckpointedHook,
+        CheckpointStore as CheckpointStore,
         FileCheckpointStore as FileCheckpointStore,
     )
     from looplet.compact import (
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
         replay_loop as replay_loop,
     )
     from looplet.session import SessionLog as SessionLog
+    from looplet.skills import Skill as Skill
     from looplet.streaming import StreamingHook as StreamingHook
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
     from looplet.tools import (
@@ -122,6 +124,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "backends": "AnthropicBackend AsyncAnthropicBackend AsyncOpenAIBackend OpenAIBackend",
+    "budget": "ContextBudget ThresholdCompactHook",
     "cache": "CachePolicy",
     "checkpoint": "Checkpoint CheckpointStore CheckpointedHook FileCheckpointStore",
     "compact": (
@@ -139,6 +142,7 @@ _NAMES = {
     "prompts": "preview_prompt",
     "provenance": "ProvenanceSink TrajectoryRecorder replay_loop",
     "session": "SessionLog",
+    "skills": "Skill",
     "streaming": "StreamingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
     "tools": "BaseToolRegistry ToolSpec tool tools_from",

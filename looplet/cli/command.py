@@ -36,11 +36,11 @@ def run_command(prog: str, known: Sequence[Command], argv: Sequence[str] | None)
     options = parser.parse_args(argv)
     try:
         return int(options.run(options))
+    except BrokenPipeError:
+        return OK  # whoever read us has seen enough
     except (LoopletError, OSError, ValueError) as problem:
         fail(str(problem))
         return UNREADABLE
-    except BrokenPipeError:
-        return OK
 
 
 def fail(message: str, out: TextIO | None = None) -> None:
