@@ -76,8 +76,18 @@ def act(run: Run) -> Script:
     else:
         for pending in waiting:
             yield from _dispatch_one(run, pending)
+    slots = run.plan.slots
+    watched = journal is not None or bool(slots.post_dispatch or slots.on_event)
     while run.pending:
-        yield from _settle(run, run.pending[0])
+        pending = run.pending[0]
+        if pending.ran and not pending.free:
+            _count_query(run)
+        if watched:
+            yield from _settle(run, pending)
+        else:
+            step = record.step(run, pending, clock.now())
+            run.pending.pop(0)
+            yield HandOut(step)
 
 
 def failed(call: ToolCall, error: str, kind: ErrorKind, **context: Any) -> ToolResult:
@@ -209,8 +219,6 @@ def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:
 def _settle(run: Run, pending: Pending) -> Script:
     """Let hooks see a result, make the step, save it, hand it out."""
     problem: Exception | None = None
-    if pending.ran and not pending.free:
-        _count_query(run)
     if run.plan.slots.post_dispatch or run.plan.slots.on_event:
         try:
             yield from _after(run, pending)
@@ -220,10 +228,7 @@ def _settle(run: Run, pending: Pending) -> Script:
     when = clock.now()
     step = record.step(run, pending, when)
     run.pending.pop(0)
-    if run.plan.journal is None:
-        yield HandOut(step)
-    else:
-        yield from hand_out(run, pending, step, when)
+    yield from hand_out(run, pending, step, when)
     if problem is not None:
         raise problem
 

@@ -96,7 +96,7 @@ def _default_prompt(run: Run, brief: str) -> str:
     else:
         facts = _facts(run)
     return build_prompt(
-        plan.task,
+        _task_told(run),
         plan.tools.tool_catalog_text(),
         facts,
         _recent_results(run),
@@ -107,6 +107,17 @@ def _default_prompt(run: Run, brief: str) -> str:
         memory=plan.memory(state) if plan.memory else "",
         action_prompt=NATIVE_ACTION_PROMPT if run.wire == "native" else ACTION_PROMPT,
     )
+
+
+def _task_told(run: Run) -> str:
+    """The task's text, made once where it can be seen that the task is still the same."""
+    task, told = run.plan.task, run.told_task
+    if told is not None and told[0] == task:
+        return told[1]
+    text = task_text(task)
+    if type(task) is dict and all(type(value) is str for value in task.values()):
+        run.told_task = task.copy(), text
+    return text
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -142,7 +153,8 @@ def _prompt_fields(run: Run, brief: str) -> dict[str, Any]:
 def _recent_results(run: Run) -> str:
     state = run.state
     # A state with a summary of its own knows better than we do what the model should see.
-    if getattr(type(state), "context_summary", None) is _DEFAULT_SUMMARY:
+    kind = type(state)
+    if kind is DefaultState or getattr(kind, "context_summary", None) is _DEFAULT_SUMMARY:
         shown = min(len(state.steps), RECENT_RESULTS)
         text = "\n".join(run.recent) if len(run.recent) == shown else state.context_summary()
     else:

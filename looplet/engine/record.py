@@ -55,8 +55,6 @@ def step(run: Run, pending: Pending, when: float) -> Step:
     run.state.steps.append(taken)
     if pending.free:
         run.free_used += 1
-    if run.wire != "thread":
-        run.recent.append(render_result(taken))
     theory = call.args.get("__theory__", "") if call.args else ""
     if plan.extract_entities is not None and result.data is not None:
         entities = list(plan.extract_entities(result.data))
@@ -71,19 +69,15 @@ def step(run: Run, pending: Pending, when: float) -> Step:
         highlights=highlights,
         recall_key=result.result_key or "",
     )
-    _to_conversation(run, taken, when)
-    for hear in plan.observers.step_taken:
-        hear(taken)
-    return taken
-
-
-def _to_conversation(run: Run, taken: Step, when: float) -> None:
-    result = taken.tool_result
     if run.wire == "thread":
         # The assistant's own blocks hold the call already; the text is what the model reads of the result.
         run.conversation.append(Message(_TOOL, result_text(result), tool_result=result, timestamp=when))
     else:
-        run.conversation.note(when, (_ASSISTANT, "", taken.tool_call, None), (_TOOL, "", None, result))
+        run.recent.append(render_result(taken))
+        run.conversation.note(when, (_ASSISTANT, "", call, None), (_TOOL, "", None, result))
+    for hear in plan.observers.step_taken:
+        hear(taken)
+    return taken
 
 
 def say(run: Run, text: str, when: float | None = None) -> None:

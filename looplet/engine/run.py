@@ -166,6 +166,7 @@ class Run:
         rejection: Why the last done was turned down.
         stop_request: Stop reason that a hook asked for; the run ends with this iteration.
         final_output: Arguments of the accepted done call.
+        told_task: The task as the last prompt had it, and its text.
         loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
     """
 
@@ -197,6 +198,7 @@ class Run:
     started: float = field(default_factory=clock.perf)
     warned: set[tuple[type, str]] = field(default_factory=set)
     loose: list[Awaitable[Any]] = field(default_factory=list)
+    told_task: tuple[Any, str] | None = None
     thread: Any = None
     thread_sent: int = 0
 

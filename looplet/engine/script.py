@@ -24,7 +24,12 @@ def script(run: Run) -> Script:
     try:
         yield from _begin(run)
         while not run.stop_reason:
-            yield from _turn(run)
+            if not run.pending and run.done_call is None:  # else a resumed run is in the middle of a batch
+                yield from _turn(run)
+            if run.pending or run.done_call is not None:
+                yield from act.act(run)
+                if run.done_call is not None or run.stop_request is not None or run.plan.slots.should_stop:
+                    yield from _close(run)
     except Leave:
         run.stop_reason = run.stop_reason or "stopped_by_caller"
     except GeneratorExit:
@@ -47,10 +52,7 @@ def _begin(run: Run) -> Script:
 
 
 def _turn(run: Run) -> Script:
-    """One question to the model and the steps that follow from it."""
-    if run.pending or run.done_call is not None:
-        yield from _steps(run)  # A resumed run goes on in the middle of a batch.
-        return
+    """One question to the model, and what follows: calls to make, or a step that says why there are none."""
     if act.stop_if_cancelled(run):
         return
     if run.steps_left() <= 0:
@@ -81,7 +83,6 @@ def _turn(run: Run) -> Script:
         if reply is None or _stop_requested(run):
             return
     act.plan_calls(run, reply)
-    yield from _steps(run)
 
 
 def _mended(run: Run, reply: Reply) -> Script:
@@ -104,14 +105,14 @@ def _mended(run: Run, reply: Reply) -> Script:
     return again
 
 
-def _steps(run: Run) -> Script:
-    yield from act.act(run)
+def _close(run: Run) -> Script:
+    """What comes after the steps of one reply: its done call, and whether to go on."""
     if run.done_call is not None:
         if act.stop_if_cancelled(run):
             run.done_call = None
             return
         yield from finish.done(run, run.done_call)
-    if run.stop_reason or (run.stop_request is not None and _stop_requested(run)):
+    if _stop_requested(run):
         return
     for filled in run.plan.slots.should_stop:
         value = yield from hooks.call(filled, run.state, run.first_step, run.new_entities)

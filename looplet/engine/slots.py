@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from looplet.errors import ConfigError
@@ -78,6 +79,8 @@ class Slots:
 
 def _fill(hook: object, slot: str) -> Filled:
     method = getattr(hook, slot)
+    if isinstance(hook, type) and isinstance(vars(hook).get(slot), FunctionType):
+        raise TypeError(f"hooks holds the class {hook.__name__}: pass an instance, {hook.__name__}()")
     if not callable(method):
         raise ConfigError(f"{type(hook).__name__}.{slot} is not callable; a hook's slots are methods")
     return Filled(hook, method)

@@ -55,11 +55,11 @@ def call_of(
     args = value.get(args_keys[0])
     if type(args) is not dict:
         args = _args_of(value, args_keys)
-    around = value if around is None else around
-    theory = value.get("theory") or around.get("theory")
-    if isinstance(theory, str) and theory:
+    theory, reasoning = value.get("theory"), value.get("reasoning")
+    if around is not None and around is not value:
+        theory, reasoning = theory or around.get("theory"), reasoning or around.get("reasoning")
+    if theory and isinstance(theory, str):
         args["__theory__"] = theory
-    reasoning = value.get("reasoning") or around.get("reasoning")
     return ToolCall(name, args, reasoning if isinstance(reasoning, str) else "")
 
 

@@ -21,6 +21,7 @@ CUT_KEY = "__cut__"
 
 
 _NUMBERS = frozenset({int, float, bool, type(None)})
+_TEXT = frozenset({str})
 _SMALL = 50_000
 
 
@@ -74,7 +75,10 @@ def _is_small(value: object) -> bool:
         return True
     if kind is not dict or len(value) > 20:  # type: ignore[arg-type]
         return False
-    for key, item in value.items():  # type: ignore[attr-defined]
+    items: dict[Any, Any] = value  # type: ignore[assignment]
+    if _NUMBERS.issuperset(map(type, items.values())) and _TEXT.issuperset(map(type, items)):
+        return len("".join(items)) < 1000
+    for key, item in items.items():
         if type(item) not in _NUMBERS and not (type(item) is str and len(item) < 1000):
             return False
         if type(key) is not str or len(key) > 1000:
