@@ -135,12 +135,17 @@ class LoopConfig:
 _NUMBERS = {
     "max_steps": 0,
     "max_tokens": 1,
+    "temperature": 0,
+    "recovery_temperature": 0,
     "max_turn_continuations": 0,
     "context_window": 1,
     "max_briefing_tokens": 0,
     "deadline_s": 0,
     "llm_timeout_s": 0,
 }
+
+_FROM_DOMAIN = tuple(vars(DomainAdapter)["__dataclass_fields__"])
+_CALLABLES = ("approval_handler", "render_messages_override")
 
 
 def check_config(config: LoopConfig) -> None:
@@ -153,8 +158,9 @@ def check_config(config: LoopConfig) -> None:
         value = getattr(config, name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
             raise ConfigError(f"LoopConfig({name}={value!r}): give a number of at least {least}")
+    _check_callables(config)
     if not config.done_tool or not isinstance(config.done_tool, str):
         raise ConfigError(
             f"LoopConfig(done_tool={config.done_tool!r}): give the name of the tool that ends a run"
@@ -169,4 +175,17 @@ def check_config(config: LoopConfig) -> None:
     if config.stream_tokens and prompts:
         raise ConfigError(
             "LoopConfig(stream_tokens=True) with a prompt of your own: only message threads stream"
+        )
+
+
+def _check_callables(config: LoopConfig) -> None:
+    given = {name: config.from_domain(name) for name in _FROM_DOMAIN}
+    given |= {name: getattr(config, name) for name in _CALLABLES}
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise ConfigError(f"LoopConfig({name}={value!r}): give a function, or None")
+    sources = config.memory_sources
+    if isinstance(sources, str) or not all(callable(getattr(source, "load", None)) for source in sources):
+        raise ConfigError(
+            f"LoopConfig(memory_sources={sources!r}): give a list of sources such as StaticMemorySource(text)"
         )

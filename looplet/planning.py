@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from looplet import clock
@@ -44,6 +44,7 @@ def prepare(
     if tools is None:
         raise ConfigError("tools is required: pass a BaseToolRegistry, or a list of functions")
     _require_backend(llm)
+    _require_kinds(hooks, config, state)
     config = config or LoopConfig()
     check_config(config)
     registry = _registry(tools)
@@ -64,10 +65,30 @@ def prepare(
 
 
 def _require_backend(llm: Any) -> None:
+    if isinstance(llm, type):
+        raise TypeError(f"llm is the class {llm.__name__}: pass an instance of it")
     if not (callable(getattr(llm, "generate", None)) or capabilities_of(llm).chat):
         raise TypeError(
             f"llm is {type(llm).__name__}, which has no generate(); pass a backend such as "
             "OpenAIBackend(client) or AnthropicBackend(client)"
+        )
+
+
+_STATE_NEEDS = ("steps", "step_count", "budget_remaining", "context_summary", "snapshot")
+
+
+def _require_kinds(hooks: object, config: object, state: object) -> None:
+    if hooks is not None and not isinstance(hooks, Iterable):
+        raise TypeError(f"hooks is {type(hooks).__name__}: pass a list of hooks, such as [hook]")
+    if config is not None and not isinstance(config, LoopConfig):
+        raise TypeError(f"config is {type(config).__name__}: pass a LoopConfig")
+    if state is None or isinstance(state, DefaultState):
+        return
+    missing = [name for name in _STATE_NEEDS if not hasattr(state, name)]
+    if missing:
+        raise TypeError(
+            f"state is {type(state).__name__}, which has no {', '.join(missing)}; pass a DefaultState, or an "
+            "object with the members of AgentState"
         )
 
 

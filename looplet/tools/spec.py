@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from looplet.errors import ConfigError
 from looplet.schema import Check, compile_schema
 from looplet.tools.probe import Takes, probe
 
@@ -137,7 +138,7 @@ def _schema_at_door(spec: ToolSpec, takes: Takes) -> dict[str, Any]:
     if spec.is_json_schema:
         declared, open_words = spec.parameters, _OPEN_WORDS
         properties = declared["properties"]
-        required = [*declared.get("required", ()), *takes.required]
+        required = [*_names_in(declared.get("required", ())), *takes.required]
     else:
         # A label that names no type promises none; what must be given, `execute` knows best.
         declared, open_words = {"type": "object"}, frozenset[str]()
@@ -151,6 +152,12 @@ def _schema_at_door(spec: ToolSpec, takes: Takes) -> dict[str, Any]:
         also = {name: True for name in takes.names if name not in properties}
         schema |= {"properties": {**properties, **also}, "additionalProperties": False}
     return schema
+
+
+def _names_in(required: object) -> Sequence[str]:
+    if not isinstance(required, (list, tuple)):
+        raise ConfigError(f"'required' is {required!r}; give a list of parameter names")
+    return required
 
 
 def _names_type(label: object) -> bool:
