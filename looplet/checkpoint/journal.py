@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from looplet.errors import CheckpointError
+from looplet.redact import Redactor
 from looplet.values import dumps
 
 NAME = "journal.jsonl"
@@ -44,6 +45,7 @@ class JournalFile:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory) / NAME
         self._buffer: list[str] = []
+        self._redactor = Redactor.of_environment()
         try:
             self._made = not self.path.exists()
             Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,8 +98,11 @@ class JournalFile:
         self._end = place
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append *record* with the next write."""
-        body = dumps(record)[:-1]
+        """Append *record* with the next write; secrets in it become placeholders."""
+        body = dumps(record)
+        if self._redactor.may_hold(body):
+            body = dumps(self._redactor.value(record))
+        body = body[:-1]
         self._buffer.append(f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n')
 
     def write(self, *, sync: bool) -> None:

@@ -12,6 +12,12 @@ _STRONG = (
 )
 _WEAK = r"token|sig|signature|jwt|otp"
 
+TELLING_WORDS = (
+    *("pass", "pwd", "secret", "key", "token", "auth", "credential", "cookie", "connection"),
+    *("sig", "jwt", "otp"),
+)
+"""One of these is in every name that says it holds a secret; lower case."""
+
 _STRONG_FIELD = re.compile(rf"(?:.*[_.-])?(?:{_STRONG})", re.IGNORECASE)
 _WEAK_FIELD = re.compile(
     rf"(?!(?:page|next|cursor|continuation|sync))(?:[a-z0-9]+[_.-])?(?:{_WEAK})", re.IGNORECASE

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from looplet.redact.known import known_secrets, spellings
-from looplet.redact.names import is_secret_field
+from looplet.redact.names import TELLING_WORDS, is_secret_field
 from looplet.redact.shapes import SHAPES, Shape
 
 T = TypeVar("T")
@@ -79,12 +79,23 @@ class Redactor:
             for at in re.finditer(re.escape(secret), text)
         ]
         lower = text.lower()
-        for shape in SHAPES:
-            if any(hint in lower for hint in shape.hints):
-                found += _of_shape(shape, text)
+        # Two shapes may share a hint, and a shape may have two in one text: each is tried once.
+        for shape in {id(shape): shape for hint, shape in _HINTED if hint in lower}.values():
+            found += _of_shape(shape, text)
         if len(text) >= _SHORTEST_BASE64:
             found += self._in_base64(text)
         return _apart(found) if found else found
+
+    def may_hold(self, text: str) -> bool:
+        """Whether a JSON text can hold a secret at all: a cheap no saves going through its values."""
+        if len(text) < _SHORTEST:
+            return False
+        lower = text.lower()
+        for word in _WORDS:
+            if word in lower:
+                return True
+        known = any(secret in text for secret, _ in self._known)
+        return known or bool(self._extra) or _BASE64.search(text) is not None
 
     def value(self, value: T) -> T:
         """Plain data with the secrets taken out of its text; what has none is given back as it is.
@@ -124,6 +135,12 @@ class Redactor:
                 continue
             if self.find(plain):
                 yield Found(run.start(), run.end(), "[redacted:base64]")
+
+
+_HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints)
+_ALL_WORDS = {*TELLING_WORDS, *(hint for hint, _ in _HINTED)}
+# A word that holds another one need not be looked for.
+_WORDS = tuple(sorted(w for w in _ALL_WORDS if not any(o in w for o in _ALL_WORDS - {w})))
 
 
 def _of_shape(shape: Shape, text: str) -> Iterator[Found]:

@@ -91,7 +91,7 @@ SHAPES: tuple[Shape, ...] = (
     _token("sendgrid", "SG.", r"[\w-]{16,}\.[\w-]{16,}"),
     _token("age", "AGE-SECRET-KEY-1", r"[A-Z0-9]{30,}"),
     _token("twilio", "SK", r"[0-9a-f]{32}(?![A-Za-z0-9])"),
-    _token("jwt", "eyJ", r"[\w-]{8,4000}+\.[\w-]{4,}+(?:\.[\w-]*+){1,3}"),
+    _token("jwt", "eyJ", r"[\w-]{8,1000}+\.[\w-]{4,}+(?:\.[\w-]*+){1,3}"),
     Shape("telegram", (":a",), re.compile(r"(?<!\d)\d{8,10}:A[\w-]{30,40}(?![\w-])")),
     Shape(
         "webhook",
