@@ -99,6 +99,7 @@ class Tape:
         self.only_plays = plays and not records
         self.allowed: set[str] = set()
         self._slots: list[Slot] = []
+        self._front = 0
         self._lock = threading.Lock()
         self._caller: tuple[int, object] | None = None
         self._many_callers = False
@@ -188,7 +189,10 @@ class Tape:
     def _in_order(self, found: Interaction) -> bool:
         if self._many_callers or self.recording.free_order:
             return True
-        return all(i.played for i in self.recording.interactions[: found.number - 1])
+        calls = self.recording.interactions
+        while self._front < len(calls) and calls[self._front].played:
+            self._front += 1
+        return found.number <= self._front + 1
 
     def _indexed(self) -> dict[Key | str, deque[Interaction]]:
         if self._index is None:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
 import anthropic
 import openai
 
+# A client of its own reads all certificates of the machine, which takes longer than these tests.
+TLS = ssl.create_default_context()
 SEARCH = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+
+
+class OpenAIHttp(openai.DefaultHttpxClient):
+    """Closed when it is no longer used, as a client that the SDK makes for itself."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class AnthropicHttp(anthropic.DefaultHttpxClient):
+    """The same for the other SDK."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @dataclass
@@ -26,7 +43,10 @@ class OpenAIAgent:
     """Chat completions, sync; `stream` reads deltas."""
 
     def __init__(self, base_url: str, *, stream: bool = False, max_retries: int = 2) -> None:
-        self.client = openai.OpenAI(base_url=base_url, api_key="sk-local", max_retries=max_retries)
+        http = OpenAIHttp(verify=TLS)
+        self.client = openai.OpenAI(
+            base_url=base_url, api_key="sk-local", max_retries=max_retries, http_client=http
+        )
         self.stream = stream
 
     def request(self, messages: list[Any]) -> dict[str, Any]:
@@ -119,7 +139,10 @@ class AsyncOpenAIAgent(OpenAIAgent):
 
     def __init__(self, base_url: str, *, stream: bool = False, max_retries: int = 2) -> None:
         super().__init__(base_url, stream=stream)
-        self.async_client = openai.AsyncOpenAI(base_url=base_url, api_key="sk-local", max_retries=max_retries)
+        http = openai.DefaultAsyncHttpxClient(verify=TLS)
+        self.async_client = openai.AsyncOpenAI(
+            base_url=base_url, api_key="sk-local", max_retries=max_retries, http_client=http
+        )
 
     async def arun(self, task: str = "weather?", *, turns: int = 6) -> Outcome:
         outcome = Outcome()
@@ -147,7 +170,8 @@ class AnthropicAgent:
     """Messages, sync; `stream` reads events."""
 
     def __init__(self, base_url: str, *, stream: bool = False) -> None:
-        self.client = anthropic.Anthropic(base_url=base_url.removesuffix("/v1"), api_key="sk-ant-local")
+        url, http = base_url.removesuffix("/v1"), AnthropicHttp(verify=TLS)
+        self.client = anthropic.Anthropic(base_url=url, api_key="sk-ant-local", http_client=http)
         self.stream = stream
 
     def request(self, messages: list[Any]) -> dict[str, Any]:
@@ -198,9 +222,8 @@ class AsyncAnthropicAgent(AnthropicAgent):
 
     def __init__(self, base_url: str, *, stream: bool = False) -> None:
         super().__init__(base_url, stream=stream)
-        self.async_client = anthropic.AsyncAnthropic(
-            base_url=base_url.removesuffix("/v1"), api_key="sk-ant-local"
-        )
+        url, http = base_url.removesuffix("/v1"), anthropic.DefaultAsyncHttpxClient(verify=TLS)
+        self.async_client = anthropic.AsyncAnthropic(base_url=url, api_key="sk-ant-local", http_client=http)
 
     async def arun(self, task: str = "weather?", *, turns: int = 6) -> Outcome:
         outcome = Outcome()

@@ -14,6 +14,7 @@ from looplet.errors import ModelError
 from looplet.testing import AsyncScriptedChatBackend, ScriptedBackend, ScriptedChatBackend, call, rate_limit
 from looplet.types import capabilities_of
 from pytest_looplet.cassette import CassetteDrift, tape_backend, use_cassette
+from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import RawServer
 
 TASK = [{"role": "user", "content": [{"type": "text", "text": "weather?"}]}]
@@ -57,11 +58,11 @@ def test_text_beside_http_in_one_file(tmp_path: Path) -> None:
     ):
         url = server.url
         assert tape_backend(ScriptedBackend(["Sunny."])).generate("weather?") == "Sunny."
-        httpx2.post(url)
+        httpx2.post(url, verify=TLS)
     assert len(cassette.recorded) == 2
     with use_cassette(path):
         assert tape_backend(ScriptedBackend([])).generate("weather?") == "Sunny."
-        assert httpx2.post(url).json() == "judged"
+        assert httpx2.post(url, verify=TLS).json() == "judged"
 
 
 def test_a_failure_is_replayed_as_the_same_kind(tmp_path: Path) -> None:

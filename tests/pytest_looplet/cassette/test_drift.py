@@ -192,6 +192,17 @@ def test_CA_05_calls_in_another_order(cassette_path: Path) -> None:
     )
 
 
+def test_an_order_that_only_warns(cassette_path: Path) -> None:
+    agent = OpenAIAgent(NOWHERE)
+    with use_cassette(cassette_path) as recorded:
+        agent.run()
+    last = recorded.interactions[2].body
+    assert last is not None
+    with open_cassette(cassette_path, drift_policy={"calls": "warn"}) as cassette:
+        agent.client.chat.completions.create(**agent.request(last.turns))
+    assert [d.classes for d in cassette.drifts] == [("calls",)]
+
+
 def test_another_endpoint(cassette_path: Path) -> None:
     client = OpenAIAgent(NOWHERE).client
     with (

@@ -15,6 +15,7 @@ from pytest_looplet.cassette.format import dump, load
 from pytest_looplet.cassette.secrets import scrubs
 from pytest_looplet.cassette.tape import Rules, Slot, Tape
 from pytest_looplet.cassette.yaml_in import from_yaml
+from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
 WORD = "some words of a result, naïve ones too\n"
@@ -79,6 +80,6 @@ def test_a_plain_vcrpy_cassette_is_read(tmp_path: Path) -> None:
 
     with RawServer(answer) as server, vcr.use_cassette(str(path)):
         url = server.url
-        live = [httpx2.post(url, json={"messages": [n]}).json() for n in ("a", "b")]
+        live = [httpx2.post(url, json={"messages": [n]}, verify=TLS).json() for n in ("a", "b")]
     with use_cassette(path):
-        assert [httpx2.post(url, json={"messages": [n]}).json() for n in ("a", "b")] == live
+        assert [httpx2.post(url, json={"messages": [n]}, verify=TLS).json() for n in ("a", "b")] == live

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from pytest_looplet.cassette import HTTPLibraryUnseen, NoTape, use_cassette
+from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
 
@@ -21,7 +22,7 @@ def count(asked: Asked) -> None:
 
 
 def ask(url: str, said: object) -> object:
-    return httpx2.post(url, json={"messages": [{"role": "user", "content": said}]}).json()
+    return httpx2.post(url, json={"messages": [{"role": "user", "content": said}]}, verify=TLS).json()
 
 
 def in_thread(work: Callable[[], object], context: contextvars.Context | None = None) -> BaseException | None:
@@ -44,7 +45,7 @@ def test_32_cases_on_one_loop_have_their_own_cassettes(tmp_path: Path) -> None:
     async def case(number: int, url: str, mode: str) -> list[object]:
         async with (
             use_cassette(tmp_path / mode / f"{number}.looplet.yaml", "rewrite"),
-            httpx2.AsyncClient() as client,
+            httpx2.AsyncClient(verify=TLS) as client,
         ):
             replies = []
             for turn in range(3):
@@ -163,7 +164,7 @@ def test_a_thread_that_outlives_the_only_tape_never_goes_live(tmp_path: Path) ->
 def test_a_task_that_outlives_its_tape_never_goes_live(tmp_path: Path) -> None:
     async def late(url: str, go: asyncio.Event) -> None:
         await go.wait()
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(verify=TLS) as client:
             await client.post(url)
 
     async def main(url: str) -> None:

@@ -27,7 +27,7 @@ CASES = {
     "streamed tools": ([call("search", q="x"), "Done."], {"stream": True}),
     "parallel tools": ([calls(call("search", q="x"), call("search", q="y")), "Done."], {}),
     "429 then 200": ([status(429, retry_after=0.01), "Done."], {}),
-    "500": ([status(500), status(500), status(500)], {}),
+    "500": ([status(500, retry_after=0.01)] * 3, {}),
 }
 AGENTS: dict[str, Callable[..., Any]] = {
     "openai": OpenAIAgent,
@@ -59,6 +59,52 @@ def test_a_replay_without_the_server_is_the_same(kind: str, case: str, tmp_path:
     assert len(played.played) == len(recorded.recorded) == len(script)
     assert not played.unplayed
     assert "sk-" not in path.read_text(encoding="utf-8")
+
+
+def responses(client: Any) -> object:
+    return client.responses.create(model="m", input="weather?", instructions="Be careful.").output_text
+
+
+def streamed_responses(client: Any) -> object:
+    events = client.responses.create(model="m", input=[{"role": "user", "content": "weather?"}], stream=True)
+    return [event.model_dump() for event in events]
+
+
+def embeddings(client: Any) -> object:
+    return client.embeddings.create(model="e", input=["a", "b"]).model_dump()
+
+
+def raw_reply(client: Any) -> object:
+    raw = client.chat.completions.with_raw_response.create(
+        model="m", messages=[{"role": "user", "content": "x"}]
+    )
+    return raw.status_code, raw.headers["x-request-id"], raw.parse().choices[0].message.content
+
+
+@pytest.mark.parametrize("ask", [responses, streamed_responses, embeddings, raw_reply])
+def test_other_endpoints_of_the_sdk(ask: Callable[[Any], object], tmp_path: Path) -> None:
+    path = tmp_path / "a.looplet.yaml"
+    with LocalProvider(lambda request: "It is sunny.") as provider:
+        client = OpenAIAgent(provider.base_url).client
+        with use_cassette(path, "rewrite"):
+            live = ask(client)
+    with use_cassette(path):
+        assert ask(client) == live
+
+
+def test_several_providers_and_a_judge_in_one_cassette(tmp_path: Path) -> None:
+    path = tmp_path / "a.looplet.yaml"
+    script = [call("search", q="x"), "Done."]
+    with (
+        LocalProvider(list(script)) as one,
+        LocalProvider(list(script)) as two,
+        LocalProvider(["1"]) as judge,
+    ):
+        agents = [OpenAIAgent(one.base_url), AnthropicAgent(two.base_url), OpenAIAgent(judge.base_url)]
+        with use_cassette(path, "rewrite"):
+            live = [agent.run(task) for agent, task in zip(agents, ("a", "b", "judge"), strict=True)]
+    with use_cassette(path):
+        assert [agent.run(task) for agent, task in zip(agents, ("a", "b", "judge"), strict=True)] == live
 
 
 def test_two_recordings_of_one_run_are_the_same_bytes(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from pytest_looplet.cassette import CassetteDrift, use_cassette
+from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
 # One of each kind, put together here so that no scanner takes this file for a leak.
@@ -78,7 +79,7 @@ PLACES: dict[str, Any] = {
 
 def call(base: str, options: dict[str, Any]) -> httpx2.Response:
     rest = {k: v for k, v in options.items() if k != "path"}
-    with httpx2.Client() as client:
+    with httpx2.Client(verify=TLS) as client:
         return client.post(base + options.get("path", "/v1/x"), **rest)
 
 

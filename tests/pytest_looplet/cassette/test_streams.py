@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from pytest_looplet.cassette import use_cassette
+from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
 EVENTS = [b'data: {"n":1}\n\n', b'event: x\ndata: {"n":2}\n\n', b"data: [DONE]\n\n"]
@@ -20,7 +21,7 @@ def read(url: str, *, stop_after: int = 99) -> tuple[list[bytes], str]:
     """The parts of a stream as a client gets them, and the error that ended it."""
     parts: list[bytes] = []
     try:
-        with httpx2.Client() as client, client.stream("POST", url) as reply:
+        with httpx2.Client(verify=TLS) as client, client.stream("POST", url) as reply:
             for part in reply.iter_raw():
                 parts.append(part)
                 if len(parts) == stop_after:
@@ -33,7 +34,7 @@ def read(url: str, *, stop_after: int = 99) -> tuple[list[bytes], str]:
 async def aread(url: str, *, stop_after: int = 99) -> tuple[list[bytes], str]:
     parts: list[bytes] = []
     try:
-        async with httpx2.AsyncClient() as client, client.stream("POST", url) as reply:
+        async with httpx2.AsyncClient(verify=TLS) as client, client.stream("POST", url) as reply:
             async for part in reply.aiter_raw():
                 parts.append(part)
                 if len(parts) == stop_after:
@@ -116,7 +117,7 @@ def test_CA_09_an_endless_stream_does_not_hang_a_recording(tmp_path: Path) -> No
     got = threading.Event()
 
     def listen(url: str) -> None:
-        with httpx2.Client() as client, client.stream("GET", url, timeout=10) as reply:
+        with httpx2.Client(verify=TLS) as client, client.stream("GET", url, timeout=10) as reply:
             for _ in reply.iter_raw():
                 got.set()
 
@@ -139,9 +140,9 @@ def test_a_connection_that_fails_replays_as_failed(tmp_path: Path) -> None:
     with RawServer(lambda asked: None) as server:
         url = server.url
     with use_cassette(path, "rewrite"), pytest.raises(httpx2.ConnectError):
-        httpx2.post(url)
+        httpx2.post(url, verify=TLS)
     with use_cassette(path), pytest.raises(httpx2.ConnectError, match="as recorded"):
-        httpx2.post(url)
+        httpx2.post(url, verify=TLS)
 
 
 def test_duplicate_headers_stay(tmp_path: Path) -> None:
@@ -149,9 +150,9 @@ def test_duplicate_headers_stay(tmp_path: Path) -> None:
     headers = [("X-A", "1"), ("X-B", "2"), ("X-A", "3")]
     with RawServer(lambda asked: asked.send(b"{}", headers)) as server, use_cassette(path, "rewrite"):
         url = server.url
-        httpx2.post(url)
+        httpx2.post(url, verify=TLS)
     with use_cassette(path):
-        reply = httpx2.post(url)
+        reply = httpx2.post(url, verify=TLS)
     assert [pair for pair in reply.headers.multi_items() if pair[0].startswith("x-")] == [
         ("x-a", "1"),
         ("x-b", "2"),

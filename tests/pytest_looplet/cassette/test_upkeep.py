@@ -10,7 +10,7 @@ import vcr
 
 from pytest_looplet.cassette import CassetteUnreadable, use_cassette
 from pytest_looplet.cassette.upkeep import cassettes_in, leaks, orphans, read, redacted, rewrite, summary
-from tests.pytest_looplet.cassette.agents import OpenAIAgent
+from tests.pytest_looplet.cassette.agents import TLS, OpenAIAgent
 from tests.pytest_looplet.cassette.conftest import NOWHERE
 from tests.pytest_looplet.cassette.raw_server import RawServer
 
@@ -46,13 +46,13 @@ def test_a_vcrpy_cassette_becomes_one_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "plain.looplet.yaml"
     with RawServer(lambda asked: asked.send(b'{"ok":true}')) as server, vcr.use_cassette(str(path)):
         url = server.url
-        httpx2.post(url, json={"messages": ["a"]}, headers={"Authorization": f"Bearer {TOKEN}"})
+        httpx2.post(url, json={"messages": ["a"]}, headers={"Authorization": f"Bearer {TOKEN}"}, verify=TLS)
     assert rewrite(path, redacted(read(path)))
     assert not rewrite(path, read(path))
     assert path.read_text(encoding="utf-8").startswith("# Recorded by pytest-looplet")
     assert leaks(path) == []
     with use_cassette(path):
-        assert httpx2.post(url, json={"messages": ["a"]}).json() == {"ok": True}
+        assert httpx2.post(url, json={"messages": ["a"]}, verify=TLS).json() == {"ok": True}
 
 
 def test_files_that_belong_to_no_test(cassette_path: Path, tmp_path: Path) -> None:
