@@ -180,7 +180,7 @@ def refuse_mixed_installation() -> None:
     except metadata.PackageNotFoundError:
         return
     raise pytest.UsageError(
-        f"the distribution looplet {version} is installed beside pytest-looplet; both bring a package looplet: "
+        f"the package looplet {version} is installed beside pytest-looplet; both bring a package looplet: "
         "pip uninstall looplet, then pip install --force-reinstall pytest-looplet"
     )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from looplet.evals.discover import EvalFileError as EvalFileError, eval_discover as eval_discover
     from looplet.evals.gate import Standing as Standing, Verdict as Verdict, verdict as verdict
     from looplet.evals.hook import EvalHook as EvalHook
+    from looplet.evals.judge import JudgeFailed as JudgeFailed, rubric as rubric
     from looplet.evals.marks import (
         Demands as Demands,
         demands_of as demands_of,
@@ -39,6 +40,7 @@ _NAMES = {
     "hook": "EvalHook",
     "marks": "Demands demands_of eval_mark marks_of",
     "result": "EvalResult",
+    "judge": "JudgeFailed rubric",
     "run": "eval_run eval_run_batch",
 }
 """Module, and the public names it gives to this package."""

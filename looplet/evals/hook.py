@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from looplet.engine.observe import RunObserver
 from looplet.evals.context import EvalContext, as_task, log_text
 from looplet.evals.result import EvalResult
 from looplet.evals.run import eval_run
@@ -15,15 +16,15 @@ from looplet.types import Step
 RULE = "─" * 50
 
 
-class EvalHook:
+class EvalHook(RunObserver):
     """Runs evals when the loop ends and keeps what they said.
 
     Args:
         evaluators: Functions of `ctx` or of `ctx, llm`.
         judge_llm: The backend that grades; the run's own backend is never used as a judge.
         verbose: Print the results when the run ends.
-        task: What the agent was asked, for evals that compare; read from the run where the loop tells it.
-        done_tool: Name of the tool whose accepted call is the final output.
+        task: What the agent was asked, for evals that compare, where no loop of ours tells it.
+        done_tool: Name of the tool whose accepted call is the final output, likewise.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class EvalHook:
         self._evaluators = list(evaluators)
         self._judge_llm = judge_llm
         self._verbose = verbose
-        self._task = as_task(task)
+        self._given_task = as_task(task)
+        self._task = self._given_task
         self._done_tool = done_tool
+        self._output: dict[str, Any] | None = None
         self._results: list[EvalResult] = []
 
     @property
@@ -48,8 +51,13 @@ class EvalHook:
         return list(self._results)
 
     def run_started(self, task: object, *, run_id: str) -> None:
-        """Keep the task, where the hook also observes the run (`LoopConfig.observers`)."""
-        self._task = as_task(task)
+        """Keep the task, unless the caller gave one."""
+        self._task = self._given_task or as_task(task)
+        self._output = None
+
+    def answered(self, output: dict[str, Any]) -> None:
+        """Keep the final output."""
+        self._output = dict(output)
 
     def pre_loop(self, state: Any, session_log: Any, context: Any) -> None:
         """Forget the results of the run before."""
@@ -61,7 +69,7 @@ class EvalHook:
         ctx = EvalContext(
             steps=steps,
             task=dict(self._task),
-            final_output=final_output(steps, self._done_tool),
+            final_output=final_output(steps, self._done_tool) if self._output is None else self._output,
             session_log_text=log_text(steps),
             stop_reason=str(getattr(state, "_stop_reason", None) or ""),
         )

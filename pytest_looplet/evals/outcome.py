@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from looplet.errors import ModelError
+from looplet.evals.judge import JudgeFailed
 from looplet.trajectory import Trajectory
 from pytest_looplet.cassette.errors import ReplayStopped, UnplayedInteractions
 from pytest_looplet.evals.failures import HarnessFailed
@@ -93,6 +94,8 @@ def blame_of(error: BaseException | None, phase: str) -> Blame:
     while error is not None:
         if isinstance(error, (ReplayStopped, UnplayedInteractions)):
             return "drift"
+        if isinstance(error, JudgeFailed):
+            return "judge"
         if isinstance(error, ModelError):
             return "provider"
         if isinstance(error, HarnessFailed):

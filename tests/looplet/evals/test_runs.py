@@ -16,6 +16,9 @@ from looplet.evals import (
     eval_run,
     eval_run_batch,
 )
+from looplet.loop import LoopConfig, composable_loop
+from looplet.testing import ScriptedChatBackend, call
+from looplet.tools import BaseToolRegistry, ToolSpec
 from looplet.trajectory import Trajectory
 from looplet.types import DefaultState, Step, ToolCall, ToolResult, Usage
 
@@ -271,6 +274,20 @@ def test_F34_the_hook_knows_the_task_and_takes_no_rejected_output(trajectory, tm
     saved = json.loads((tmp_path / "out.json").read_text())
     assert saved["task"] == {"want": "a"}
     assert saved["results"][0]["label"] == "pass"
+
+
+def test_F34_in_a_loop_the_hook_is_told_task_and_output():
+    def eval_compares(ctx):
+        return (ctx.task, ctx.final_output, ctx.stop_reason, ctx.tool_sequence) == expected
+
+    expected = ({"want": "x"}, {"answer": "x"}, "done", ["finish"])
+    hook = EvalHook([eval_compares])
+    finish = ToolSpec("finish", "Finish.", {"answer": "str"}, lambda answer: {"answer": answer})
+    tools = BaseToolRegistry()
+    tools.register(finish)
+    llm = ScriptedChatBackend(call("finish", answer="x"))
+    list(composable_loop(llm, {"want": "x"}, tools, hooks=[hook], config=LoopConfig(done_tool="finish")))
+    assert [result.label for result in hook.results] == ["pass"], hook.report()
 
 
 @pytest.fixture

@@ -27,6 +27,12 @@ RETURNS = {
         "judge",
         None,
     ),
+    "a judge without a grade": (
+        "from looplet.evals import JudgeFailed; raise JudgeFailed('no grade')",
+        "error",
+        "judge",
+        None,
+    ),
     "a skip": ("pytest.skip('no')", "skipped", None, None),
 }
 
