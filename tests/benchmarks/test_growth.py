@@ -56,7 +56,8 @@ def thread_backend(steps: int) -> ScriptedChatBackend:
 def run(llm: object, steps: int, **config: Any) -> None:
     limits = {"state": DefaultState(max_steps=steps + 1), "config": LoopConfig(max_steps=steps + 1, **config)}
     taken = list(composable_loop(llm, "Add.", [add, done], **limits))
-    assert len(taken) == steps + 1 and not taken[-1].tool_result.error
+    assert len(taken) == steps + 1
+    assert not taken[-1].tool_result.error
 
 
 @pytest.mark.parametrize(
