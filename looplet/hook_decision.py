@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from looplet.types import ToolResult
 
+PLAIN_NO = "permission denied"
+"""The reason of a `check_permission` that says False and no more."""
+
 
 @dataclass(slots=True)
 class HookDecision:
@@ -98,7 +101,7 @@ def normalize_hook_return(value: object, *, slot: str) -> HookDecision | None:
     if isinstance(value, ToolResult):
         return HookDecision(updated_result=value)
     if isinstance(value, bool) and slot == "check_permission":
-        return Allow() if value else Deny("permission denied")
+        return Allow() if value else Deny(PLAIN_NO)
     if isinstance(value, bool) and slot == "should_stop":
         return Stop("hook_requested_stop") if value else None
     if isinstance(value, str):

@@ -151,15 +151,16 @@ class _Pattern:
             return False
         given = {letter for word in words[1:] if (found := _FLAGS.fullmatch(word)) for letter in found[1]}
         spelled_out = any(word.startswith("--") and len(word) > 2 for word in words[1:])
-        rest = iter(words[1:])
+        rest, anywhere = iter(words[1:]), not words[1:2] or words[1].startswith("-")
         for part in self.words[1:]:
             part = part.lower()
             flags = _FLAGS.fullmatch(part)
             if flags:
                 if not spelled_out and not given.issuperset(flags[1]):
                     return False
-            elif part.strip("*?") and not _found(glob(part), rest):
+            elif part.strip("*?") and not _found(glob(part), rest if anywhere else [words[1]]):
                 return False
+            anywhere = True
         return True
 
 
@@ -264,24 +265,25 @@ def command_within(
     root: str | PathLike[str],
     *,
     arg: str = "command",
+    cwd: str | PathLike[str] | None = None,
     also: Collection[str] = ("description",),
 ) -> Described:
     """Shell commands that fit *pattern* and name no path outside the folder *root*.
 
-    Every word, and every part of one that may be a path, is looked up where it really is: relative ones
-    start from *root*, where the tool has to run. The rest is as with `command_matcher`.
+    Every word, and every part of one that may be a path, is looked up where it really is. Relative ones
+    start from *cwd*, where the tool has to run; *root* by default. The rest is as with `command_matcher`.
 
     Raises:
-        ConfigError: A pattern is empty or no text, or *root* cannot be a folder.
+        ConfigError: A pattern is empty or no text, or *root* or *cwd* cannot be a folder.
     """
-    return _Commands(_patterns(pattern), arg, frozenset(also), Root(root))
+    return _Commands(_patterns(pattern), arg, frozenset(also), Root(root, cwd))
 
 
 def _patterns(pattern: str | Sequence[str]) -> tuple[_Pattern, ...]:
-    texts = [pattern] if isinstance(pattern, str) else list(pattern)
+    texts = list(pattern) if isinstance(pattern, Sequence) and not isinstance(pattern, str) else [pattern]
     if not texts or not all(isinstance(text, str) for text in texts):
         raise ConfigError("command pattern: give a text such as 'git status*', or a list of them")
-    return tuple(_Pattern(text) for text in texts)
+    return tuple(_Pattern(str(text)) for text in texts)
 
 
 def _stay_inside(commands: Sequence[Command], root: Root) -> None:

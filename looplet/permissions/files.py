@@ -95,10 +95,16 @@ KINDS: dict[str, dict[str, str]] = {
     "equals": {"arg": "text", "value": "any"},
     "one_of": {"arg": "text", "values": "list"},
     "regex": {"arg": "text", "pattern": "text"},
-    "path_within": {"root": "text", "arg?": "text"},
+    "path_within": {"root": "text", "arg?": "text", "cwd?": "text"},
     "url_host": {"hosts": "text or texts", "arg?": "text", "schemes?": "texts"},
     "command": {"pattern": "text or texts", "arg?": "text", "also?": "texts"},
-    "command_within": {"pattern": "text or texts", "root": "text", "arg?": "text", "also?": "texts"},
+    "command_within": {
+        "pattern": "text or texts",
+        "root": "text",
+        "arg?": "text",
+        "cwd?": "text",
+        "also?": "texts",
+    },
 }
 """For each kind of match: its keys and what they hold; those with `?` may be left out."""
 
@@ -157,9 +163,9 @@ def _parsed(file: Path) -> tuple[object, Lines]:
         raise ConfigError(f"{file}: nested too deep") from None
     except json.JSONDecodeError as problem:
         raise ConfigError(f"{file}:{problem.lineno}: not JSON: {problem.msg}") from None
-    except _Duplicate as problem:
-        line = next((n for n, row in enumerate(text.splitlines(), 1) if row.count(f'"{problem}"')), 1)
-        raise ConfigError(f"{file}:{line}: the key {str(problem)!r} stands there twice") from None
+    except _Twice as problem:
+        line, key = problem.args
+        raise ConfigError(f"{file}:{line}: the key {key!r:.60} stands there twice") from None
     except ValueError as problem:
         raise ConfigError(f"{file}{_line_in(str(problem))}: not TOML or JSON: {problem}") from None
 
@@ -178,22 +184,25 @@ def _from_toml(text: str) -> tuple[object, Lines]:
     return data, toml_lines(text, len(rules) if isinstance(rules, list) else 0)
 
 
-class _Duplicate(Exception):
-    pass
-
-
 def _from_json(text: str) -> tuple[object, Lines]:
-    data = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
-    return data, json_lines(text)
+    twice: list[str] = []
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice.extend(name for name in made if names.count(name) > 1)
+        return made
+
+    data = json.loads(text, object_pairs_hook=once, parse_constant=_no_number)
+    lines = json_lines(text)
+    if twice:
+        raise _Twice(lines.twice, twice[0])
+    return data, lines
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise _Duplicate(key)
-        made[key] = value
-    return made
+class _Twice(Exception):
+    pass
 
 
 def _no_number(name: str) -> NoReturn:
@@ -280,16 +289,20 @@ def _only(table: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: table[key] for key in keys if key in table}
 
 
+def _start(table: Mapping[str, Any], base: Path) -> Path | None:
+    return base / table["cwd"] if "cwd" in table else None
+
+
 _MADE: dict[str, Callable[[Mapping[str, Any], Path], Described]] = {
     "equals": lambda t, base: equals(t["value"], arg=t["arg"]),
     "one_of": lambda t, base: one_of(*t["values"], arg=t["arg"]),
     "regex": lambda t, base: regex(t["pattern"], arg=t["arg"]),
-    "path_within": lambda t, base: path_within(base / t["root"], **_only(t, "arg")),
+    "path_within": lambda t, base: path_within(base / t["root"], cwd=_start(t, base), **_only(t, "arg")),
     "url_host": lambda t, base: url_host(
         *_listed(t["hosts"]), **_only(t, "arg"), schemes=tuple(t.get("schemes", ("https", "http")))
     ),
     "command": lambda t, base: command_matcher(t["pattern"], **_only(t, "arg", "also")),
     "command_within": lambda t, base: command_within(
-        t["pattern"], base / t["root"], **_only(t, "arg", "also")
+        t["pattern"], base / t["root"], cwd=_start(t, base), **_only(t, "arg", "also")
     ),
 }

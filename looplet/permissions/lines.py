@@ -16,6 +16,8 @@ class Lines:
     """Line numbers of places in a file, from 1."""
 
     known: dict[Place, int]
+    twice: int = 0
+    """The line of the first key that stands in its object for the second time, or 0."""
 
     def of(self, place: Place) -> int | None:
         """The line of *place*, or of the nearest place around it that is known."""
@@ -30,15 +32,15 @@ def json_lines(text: str) -> Lines:
     known: dict[Place, int] = {}
     path: list[int | str] = []
     names = False  # whether the next text is a key
-    line, at = 1, 0
+    line, at, twice = 1, 0, 0
     for token in _TOKEN.finditer(text):
         line, at = line + text.count("\n", at, token.start()), token.start()
         sign = token[0]
+        if path and isinstance(path[-1], int) and sign not in "]},:":
+            known.setdefault(tuple(path), line)
         if sign in "{[":
             path.append("" if sign == "{" else 0)
             names = sign == "{"
-            if sign == "[":
-                known.setdefault(tuple(path), line)
         elif sign in "}]":
             path.pop()
             names = False
@@ -49,10 +51,9 @@ def json_lines(text: str) -> Lines:
                 path[-1] = last + 1
         elif names and sign[0] == '"':
             path[-1], names = sign[1:-1], False
+            twice = twice or (line if tuple(path) in known else 0)
             known.setdefault(tuple(path), line)
-        if path and isinstance(path[-1], int) and sign not in "]},":
-            known.setdefault(tuple(path), line)
-    return Lines(known)
+    return Lines(known, twice)
 
 
 _RULE = re.compile(r"\s*\[\[\s*[\"']?rules[\"']?\s*\]\]")

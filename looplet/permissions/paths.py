@@ -26,30 +26,28 @@ _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u
 class Root:
     """A folder, and the question whether a path leads into it."""
 
-    def __init__(self, root: str | PathLike[str]) -> None:
-        path = os.fspath(root) if isinstance(root, (str, PathLike)) else None
-        if not isinstance(path, str) or not path or _ODD.search(path):
-            raise ConfigError(f"root {root!r:.80}: give the path of a folder")
-        self.path = os.path.abspath(os.path.expanduser(path))
+    def __init__(self, root: str | PathLike[str], cwd: str | PathLike[str] | None = None) -> None:
+        self.path = _folder(root, "root")
+        self.cwd = self.path if cwd is None else _folder(cwd, "cwd")
 
     def __str__(self) -> str:
         return self.path
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Root) and other.path == self.path
+        return isinstance(other, Root) and (other.path, other.cwd) == (self.path, self.cwd)
 
     def __hash__(self) -> int:
-        return hash(self.path)
+        return hash((self.path, self.cwd))
 
     def holds(self, path: str) -> bool:
-        """Whether *path*, taken from this folder, leads to a place in it.
+        """Whether *path* leads to a place in this folder.
 
         Raises:
             Unsure: It leads to different places for different readers, or to a device, or nowhere.
         """
         _check(path)
         real = os.path.realpath(self.path)
-        full = os.path.join(self.path, path)
+        full = os.path.join(self.cwd, path)
         # Some programs shorten `a/../b` before they follow links, the system does it afterwards.
         places = [os.path.realpath(full), os.path.realpath(os.path.normpath(full))]
         inside = {_is_in(place, real) for place in places}
@@ -84,10 +82,17 @@ class Root:
         if not self.holds(base or "."):
             raise Unsure(f"{base!r:.80} is outside the folder")
         try:
-            names = os.listdir(os.path.join(self.path, base))
+            names = os.listdir(os.path.join(self.cwd, base))
         except OSError:
             return []
         return [base + name + "/" for name in names if fnmatchcase(name, part)]
+
+
+def _folder(path: object, name: str) -> str:
+    text = os.fspath(path) if isinstance(path, (str, PathLike)) else None
+    if not isinstance(text, str) or not text or _ODD.search(text):
+        raise ConfigError(f"{name} {path!r:.80}: give the path of a folder")
+    return os.path.abspath(os.path.expanduser(text))
 
 
 def _check(path: str) -> None:
@@ -135,18 +140,21 @@ class _PathWithin(Described):
         return f"{self.arg} inside {self.root}"
 
 
-def path_within(root: str | PathLike[str], *, arg: str = "path") -> Described:
+def path_within(
+    root: str | PathLike[str], *, arg: str = "path", cwd: str | PathLike[str] | None = None
+) -> Described:
     """Paths that lead into the folder *root*.
 
     Judged by the place that the path really leads to, links followed, part by part and never by how it
-    begins. Relative paths start from *root*, where the tool has to look for them. What need not exist yet
-    may be inside too. Devices, pipes and sockets are never.
+    begins. What need not exist yet may be inside too. Devices, pipes and sockets are never.
 
     Args:
         root: The folder; it may be a link itself.
         arg: The argument with the path.
+        cwd: Folder that relative paths start from, which has to be the one where the tool looks for them;
+            *root* by default.
 
     Raises:
-        ConfigError: *root* cannot be a folder.
+        ConfigError: *root* or *cwd* cannot be a folder.
     """
-    return _PathWithin(Root(root), arg)
+    return _PathWithin(Root(root, cwd), arg)

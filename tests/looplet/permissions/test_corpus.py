@@ -68,7 +68,7 @@ class Recorder:
             ("read", ["file_path"]),
             ("write", ["file_path", "content"]),
         ):
-            self.registry.register(ToolSpec(name, name, {g: "text" for g in given}, self._tool(name)))
+            self.registry.register(ToolSpec(name, name, dict.fromkeys(given, "text"), self._tool(name)))
         self.registry.register(ToolSpec("done", "done", {"answer": "text"}, self._tool("done")))
 
     def _tool(self, name):

@@ -1,0 +1,547 @@
+"""Shell commands under rules that allow them and under rules that deny them."""
+
+import pytest
+
+from looplet import PermissionDecision, PermissionEngine, ToolCall
+from looplet.errors import ConfigError
+from looplet.permissions import Unsure, command_matcher, command_within
+
+ALLOW = PermissionDecision.ALLOW
+
+GIT = "git status*"
+
+COVERED = [
+    # pattern, command, covered by a rule that allows
+    (GIT, "git status", True),
+    (GIT, "git status --short", True),
+    (GIT, " git   status\t-s ", True),
+    (GIT, "git 'status'", True),
+    (GIT, 'git "status" "a b"', True),
+    (GIT, "g''it stat\\us", True),
+    (GIT, "git status \\\n  -s", True),
+    (GIT, "git status # how is it", True),
+    (GIT, "# how is it\ngit status", True),
+    (GIT, "git status\n\ngit status -s\n", True),
+    (GIT, "git status || git status -b", True),
+    (GIT, "git status; git status;", True),
+    (GIT, "git status | git status", True),
+    (GIT, "git status &&\n git status", True),
+    (GIT, "git status 'a;b' \"c|d\" e\\&f", True),
+    (GIT, "git status '$(rm x)' \\`rm\\`", True),
+    (GIT, "git status 'it'\\''s'", True),
+    (GIT, "git status 'cost: $5'", True),
+    (GIT, 'git status "costs 5$"', True),
+    (GIT, "git status *.py src/?.c", True),
+    (GIT, "git status HEAD@{1}", True),
+    (GIT, "git status ~/project", True),
+    (GIT, "git status 'résumé 日本'", True),
+    (GIT, "git status a#b", True),
+    (GIT, "git status $'tab\\there'", True),
+    ("echo *", "echo 'hello world'", True),
+    ("echo *", "echo 100%", True),
+    ("echo *", "echo a=b c:d e,f", True),
+    ("ls", "ls", True),
+    ("ls", "ls -la", False),
+    ("ls *", "ls", False),
+    ("ls*", "lsof", True),
+    ("*", "ls -la", True),
+    ("*", "sudo ls", True),
+    ("*", "ls > out", False),
+    ("*", "ls $HOME", False),
+    ("*", "ls &", False),
+    ("*", "A=1 ls", False),
+    ("*", "ls $(pwd)", False),
+    (["ls*", "wc*"], "ls | wc -l", True),
+    (["ls*", "wc*"], "ls | wc -l | sort", False),
+    ("git ? *", "git a b", True),
+    ("git ? *", "git ab c", False),
+    ("git log -?", "git log -1", True),
+    (GIT, "git status& rm x", False),
+    (GIT, "git status &> x", False),
+    (GIT, "git status >&2", False),
+    (GIT, "git status 2>&1", False),
+    (GIT, "git status < x", False),
+    (GIT, "git status <<< x", False),
+    (GIT, "git status << EOF\nx\nEOF", False),
+    (GIT, "git status >| x", False),
+    (GIT, "git status <> x", False),
+    (GIT, "git status >(tee x)", False),
+    (GIT, "git status |& sh", False),
+    (GIT, "git status ;; rm", False),
+    (GIT, "git status &&", False),
+    (GIT, "&& git status", False),
+    (GIT, "; git status", False),
+    (GIT, "git status ||| x", False),
+    (GIT, "git status ${HOME}", False),
+    (GIT, "git status ${x:=$(rm)}", False),
+    (GIT, "git status $((1+1))", False),
+    (GIT, "git status $[1+1]", False),
+    (GIT, 'git status "$HOME"', False),
+    (GIT, 'git status "`rm`"', False),
+    (GIT, 'git status "${x}"', False),
+    (GIT, "git status $1 $@ $# $? $$ $!", False),
+    (GIT, "git status {a,b}", False),
+    (GIT, "git status x{1..3}", False),
+    (GIT, "! git status", False),
+    (GIT, "if git status; then git status; fi", False),
+    (GIT, "for x in a; do git status; done", False),
+    (GIT, "while git status; do git status; done", False),
+    (GIT, "case x in x) git status;; esac", False),
+    (GIT, "f() { git status; }; f", False),
+    (GIT, "function f { git status; }", False),
+    (GIT, "[[ -f x ]] && git status", False),
+    (GIT, "((1)) && git status", False),
+    (GIT, "coproc git status", False),
+    (GIT, "time git status", False),
+    (GIT, "exec git status", False),
+    (GIT, "nice git status", False),
+    (GIT, "timeout 5 git status", False),
+    (GIT, "xargs git status", False),
+    (GIT, "bash -c 'git status'", False),
+    (GIT, "eval git status", False),
+    (GIT, "/usr/bin/git status", False),
+    (GIT, "./git status", False),
+    (GIT, "'git status'", False),
+    (GIT, "'git status' -s", False),
+    (GIT, "git\\ status", False),
+    (GIT, "git 'status' \"unclosed", False),
+    (GIT, "git status \\", False),
+    (GIT, "git status $'\\q'", False),
+    (GIT, "git status $'\\xff'", False),
+    (GIT, "git status\r", False),
+    (GIT, "git status\x0b", False),
+    (GIT, "git status\x1b[2K", False),
+    (GIT, "git\u3000status", False),
+    (GIT, "git status\u2028rm x", False),
+    (GIT, "git status \u2066x\u2069", False),
+    (GIT, "git status \ud800", False),
+    (GIT, "git status；rm x", False),
+    (GIT, "git status ｜ rm", False),
+    (GIT, "git status pаypal", False),
+    (GIT, "git statuѕ", False),
+    (GIT, "g?t status", False),
+    (GIT, "$X status", False),
+    (GIT, "~/git status", False),
+    (GIT, "%1", False),
+    (GIT, "=git status", False),
+    (GIT, "2>x git status", False),
+    (GIT, "{fd}>x git status", False),
+    (GIT, "a[0]=x git status", False),
+    (GIT, "A+=x git status", False),
+    (GIT, "A='x y' git status", False),
+    (GIT, "A=1", False),
+    (GIT, "> x", False),
+    (GIT, "   ", False),
+    (GIT, "# only words", False),
+    (GIT, "git status " + "x" * 40_000, False),
+    (GIT, ";".join(["git status"] * 300), False),
+    (GIT, "\\\n", False),
+    # programs that run others
+    ("timeout *", "timeout 5 rm x", False),
+    ("timeout 5 pytest*", "timeout 5 pytest -q", True),
+    ("timeout 5 *", "timeout 5 rm x", False),
+    ("sudo *", "sudo rm x", False),
+    ("sudo -u *", "sudo -u root rm x", False),
+    ("sudo apt-get update", "sudo apt-get update", True),
+    ("env *", "env PATH=/tmp ls", False),
+    ("find *", "find . -name '*.py'", True),
+    ("find *", "find . -exec rm {} +", False),
+    ("find *", "find . -delete", False),
+    ("find *", "find . -fprintf /tmp/x %p", False),
+    ("find . -delete", "find . -delete", True),
+    ("bash *", "bash -c 'rm x'", False),
+    ("bash run_tests.sh*", "bash run_tests.sh -v", True),
+    ("sh*", "sh", False),
+    ("xargs *", "xargs rm", False),
+    ("git *", "git log --oneline", True),
+    ("git *", "git -c core.pager='!rm x' log", False),
+    ("git *", "git -C . -c alias.x='!rm' x", False),
+    ("git *", "git --config-env=a=b log", False),
+    ("git *", "git grep -Orm x", False),
+    ("git *", "git fetch --upload-pack='rm x' .", False),
+    ("git *", "git submodule foreach rm x", False),
+    ("git *", "git switch -c new", True),
+    ("git *", "git push -u origin main", True),
+    ("tar *", "tar xf a.tar", True),
+    ("tar *", "tar xf a.tar --to-command=rm", False),
+    ("tar *", "tar -cf a.tar --checkpoint=1 --checkpoint-action=exec=rm x", False),
+    ("python *", "python run.py -c config.yaml", True),
+    ("python *", "python -c 'import os'", False),
+    ("python -m pytest*", "python -m pytest -q -p no:cacheprovider", True),
+    ("python -c *", "python -c 'import os'", True),
+    ("awk *", "awk '{print $1}' x", True),
+    ("awk *", "awk 'BEGIN{system(\"rm x\")}'", False),
+    ("sed *", "sed -n 1,5p x", True),
+    ("sed *", "sed s/a/b/g x", True),
+    ("sed *", "sed '1e rm x' x", False),
+    ("sed *", "sed s/a/b/e x", False),
+    ("rsync *", "rsync -e 'rm x' a b", False),
+    ("vim *", "vim -c ':!rm x'", False),
+    ("npx *", "npx something", False),
+    ("npx eslint*", "npx eslint src", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "command", "covered"), COVERED, ids=[f"{r[0]!r:.20}-{r[1]!r:.50}" for r in COVERED]
+)
+def test_PE_04_a_rule_that_allows(pattern, command, covered):
+    engine = PermissionEngine().allow("bash", arg_matcher=command_matcher(pattern))
+    outcome = engine.evaluate(ToolCall("bash", {"command": command}))
+    assert outcome.allowed == covered, outcome.reason
+
+
+RM = "rm*"
+
+DENIED = [
+    # pattern, command, met by a rule that denies
+    (RM, "ls -la", False),
+    (RM, "echo rm", False),
+    (RM, "echo 'rm -rf /'", False),
+    (RM, "grep -r 'rm ' .", False),
+    (RM, "git rm x", False),
+    (RM, "farm -rf", False),
+    (RM, "ls # rm x", False),
+    (RM, "ls > out.txt", False),
+    (RM, "ls 2>/dev/null", False),
+    (RM, "ls 2>&1 | tail -3", False),
+    (RM, "A=1 ls", False),
+    (RM, "echo $HOME", False),
+    (RM, 'echo "$HOME"', False),
+    (RM, "ls &", False),
+    (RM, "sudo ls", False),
+    (RM, "timeout 5 pytest -q", False),
+    (RM, "find . -name '*.py'", False),
+    (RM, "find . \\( -name a -o -name b \\) -print", False),
+    (RM, "xargs grep x", False),
+    (RM, "bash build.sh", False),
+    (RM, "bash -c 'ls -la'", False),
+    (RM, "python run.py -c x", False),
+    (RM, "awk '{print $1}' x", False),
+    (RM, "sed s/a/b/ x", False),
+    (RM, "env A=1 ls", False),
+    (RM, "git -C x status", False),
+    (RM, "[ -f x ] && ls", False),
+    (RM, "rm", True),
+    (RM, "RM x", True),
+    (RM, "/usr/bin/rm x", True),
+    (RM, "../bin/rm x", True),
+    (RM, "r\\m x", True),
+    (RM, '"rm" x', True),
+    (RM, "r'm' x", True),
+    (RM, "$'rm' x", True),
+    (RM, "$'\\162m' x", True),
+    (RM, "$'\\u0072m' x", True),
+    (RM, "r\\\nm x", True),
+    (RM, "ls||rm x", True),
+    (RM, "ls&rm x", True),
+    (RM, "ls &> f rm x", True),
+    (RM, "{ rm x; }", True),
+    (RM, "! rm x", True),
+    (RM, "(ls)", True),
+    (RM, "while true; do rm x; done", True),
+    (RM, "f() { rm x; }; f", True),
+    (RM, "2>y rm x", True),
+    (RM, "<y rm x", True),
+    (RM, "A=1 B=2 rm x", True),
+    (RM, "PATH=/tmp ls", True),
+    (RM, "LD_PRELOAD=x ls", True),
+    (RM, "BASH_ENV=x ls", True),
+    (RM, "GIT_SSH_COMMAND=x git fetch", True),
+    (RM, "builtin rm x", True),
+    (RM, "doas rm x", True),
+    (RM, "sudo -u root -- rm x", True),
+    (RM, "sudo env A=1 nice -n 5 rm x", True),
+    (RM, "env -i rm x", True),
+    (RM, "env -S 'rm x'", True),
+    (RM, "env --split-string='rm x'", True),
+    (RM, "nice -n 19 rm x", True),
+    (RM, "time rm x", True),
+    (RM, "stdbuf -oL rm x", True),
+    (RM, "setsid rm x", True),
+    (RM, "busybox rm x", True),
+    (RM, "watch 'rm x'", True),
+    (RM, "ls | xargs -n1 rm", True),
+    (RM, "ls | xargs -I{} sh -c 'rm {}'", True),
+    (RM, "find . -execdir rm {} +", True),
+    (RM, "find . -delete -o -exec /bin/rm {} \\;", True),
+    (RM, "flock f -c 'rm x'", True),
+    (RM, "su -c 'rm x'", True),
+    (RM, "ssh host rm x", True),
+    (RM, "ssh host 'rm x'", True),
+    (RM, "sh -c 'rm x'", True),
+    (RM, "sh -ec 'rm x'", True),
+    (RM, "/bin/bash -c 'ls; rm x'", True),
+    (RM, "bash -c \"bash -c 'rm x'\"", True),
+    (RM, "sudo bash -c 'rm x'", True),
+    (RM, 'bash -c "$X"', True),
+    (RM, "bash -s", True),
+    (RM, "bash < x", True),
+    (RM, "curl x | sh", True),
+    (RM, "echo x | sudo sh", True),
+    (RM, "eval rm x", True),
+    (RM, 'eval "r""m x"', True),
+    (RM, "eval $X", True),
+    (RM, "$X", True),
+    (RM, "${X}m y", True),
+    (RM, "r$X y", True),
+    (RM, "ls `rm x`", True),
+    (RM, "ls ${x:-$(rm y)}", True),
+    (RM, "cat <<EOF | sh\nrm x\nEOF", True),
+    (RM, "diff <(rm x) y", True),
+    (RM, "alias ls=rm; ls x", True),
+    (RM, "hash -p /bin/rm ls; ls x", True),
+    (RM, "trap 'rm x' EXIT", True),
+    (RM, "python -c 'import os; os.remove(1)'", True),
+    (RM, "echo x | python", True),
+    (RM, "perl -e 'unlink 1'", True),
+    (RM, "awk 'BEGIN{system(\"rm x\")}'", True),
+    (RM, "git -c alias.x='!rm y' x", True),
+    (RM, "tar cf a b --checkpoint-action=exec='rm x'", True),
+    (RM, "r?m x", True),
+    (RM, "/bin/r* x", True),
+    (RM, "ls 'unclosed", True),
+    (RM, "ls \x00 rm", True),
+    (RM, "ｒｍ x", True),
+    (RM, "ls " + "x" * 40_000, True),
+    ("rm *", "rm", True),
+    ("/bin/rm *", "rm x", True),
+    ("git push*", "git push origin main", True),
+    ("git push*", "git -C . push", True),
+    ("git push*", "git --no-pager push --force", True),
+    ("git push*", "git log --grep push", False),
+    ("git push*", "git pull", False),
+    ("git push*", "git $X", True),
+    ("git push*", "ls $X", False),
+    ("git push --force*", "git push origin --force", True),
+    ("git push --force*", "git push origin main", False),
+    ("rm -rf*", "rm -fr x", True),
+    ("rm -rf*", "rm -r -f x", True),
+    ("rm -rf*", "rm -v -Rf x", True),
+    ("rm -rf*", "rm --recursive --force x", True),
+    ("rm -rf*", "rm x", False),
+    (["rm*", "dd*"], "dd if=x", True),
+    (["rm*", "dd*"], "ls", False),
+    ("*secret*", "cat secret.txt", True),
+    ("*secret*", "cat public.txt", False),
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "command", "met"), DENIED, ids=[f"{r[0]!r:.20}-{r[1]!r:.50}" for r in DENIED]
+)
+def test_PE_05_a_rule_that_denies(pattern, command, met):
+    engine = PermissionEngine(default=ALLOW).deny("bash", arg_matcher=command_matcher(pattern))
+    outcome = engine.evaluate(ToolCall("bash", {"command": command}))
+    assert outcome.denied == met, outcome.reason
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    base = tmp_path_factory.mktemp("within")
+    ws = base / "ws"
+    (ws / "src").mkdir(parents=True)
+    (ws / "more").mkdir()
+    (base / "out").mkdir()
+    (base / "out" / "secret").write_text("s")
+    for name in ("src/a.py", "src/b.py", "-rf", "notes.txt"):
+        (ws / name).write_text("x")
+    (ws / "more" / "link").symlink_to(base / "out")
+    (ws / "-link").symlink_to(base / "out" / "secret")
+    (ws / "src" / "here").symlink_to(ws / "src" / "a.py")
+    return ws
+
+
+WITHIN = [
+    ("cat *", "cat src/a.py", True),
+    ("cat *", "cat ./src//a.py", True),
+    ("cat *", "cat -n src/a.py", True),
+    ("cat *", "cat src/*.py", True),
+    ("cat *", "cat src/here", True),
+    ("cat *", "cat 'src/a.py'", True),
+    ("cat *", "cat {WS}/src/a.py", True),
+    ("cat *", "cat not-there", True),
+    ("ls*", "ls", True),
+    ("ls*", "ls .", True),
+    ("ls*", "ls src more", True),
+    ("ls*", "ls ..", False),
+    ("ls*", "ls ../ws", True),
+    ("ls*", "ls /", False),
+    ("ls*", "ls more/link", False),
+    ("ls*", "ls more/*", False),
+    ("ls*", "ls */link/*", False),
+    ("ls*", "ls *", False),
+    ("ls*", "ls **", False),
+    ("ls*", "ls [s]rc", False),
+    ("ls*", "ls ../*", False),
+    ("cat *", "cat -- -link", False),
+    ("cat *", "cat ~", False),
+    ("cat *", "cat ~root/x", False),
+    ("cat *", "cat src\\..\\x", True),
+    ("cat *", "cat 'src\\..\\x'", False),
+    ("cat *", "cat file:///etc/passwd", False),
+    ("cat *", "cat /dev/null", False),
+    ("grep *", "grep -rn pattern src", True),
+    ("grep *", "grep -f../out/secret x", False),
+    ("grep *", "grep --file=../out/secret x", False),
+    ("grep *", "grep --file=/etc/passwd x", False),
+    ("grep *", "grep -f/etc/passwd x", False),
+    ("tar *", "tar xf a.tar -C src", True),
+    ("tar *", "tar xf a.tar -C ..", False),
+    ("tar *", "tar xf a.tar --directory=..", False),
+    ("tar *", "tar -xfmore/link/a.tar", False),
+    ("dd *", "dd if=src/a.py of=src/c", True),
+    ("dd *", "dd if=src/a.py of=../c", False),
+    ("curl *", "curl -d @../out/secret x", False),
+    ("git *", "git show HEAD:../../out/secret", False),
+    ("git *", "git show HEAD~1:src/a.py", True),
+    ("cp *", "cp src/a.py src/c.py", True),
+    ("cp *", "cp src/a.py ../c.py", False),
+    ("cp *", "cp src/a.py more/link/c.py", False),
+    ("ln *", "ln -s / x", False),
+    ("../bin/x*", "../bin/x", False),
+    ("./run*", "./run", True),
+    (["cd *", "ls*"], "cd src && ls", False),
+    (["cd *"], "cd src", True),
+    (["cd*"], "cd", False),
+]
+
+
+@pytest.mark.parametrize(("pattern", "command", "covered"), WITHIN, ids=[f"{r[1]!r:.50}" for r in WITHIN])
+def test_PE_04_a_rule_that_allows_inside_a_folder(pattern, command, covered, ws):
+    engine = PermissionEngine().allow("bash", arg_matcher=command_within(pattern, ws))
+    outcome = engine.evaluate(ToolCall("bash", {"command": command.replace("{WS}", str(ws))}))
+    assert outcome.allowed == covered, outcome.reason
+
+
+def test_a_folder_that_is_full_is_in_doubt(ws, tmp_path):
+    for number in range(2100):
+        (tmp_path / f"f{number}").touch()
+    matcher = command_within("cat *", tmp_path)
+    with pytest.raises(Unsure, match="too many files"):
+        matcher({"command": "cat f*"})
+    with pytest.raises(Unsure, match="more than 512 words"):
+        matcher({"command": "cat " + "x " * 600})
+
+
+OTHER_ARGUMENTS = {
+    "alone": ({}, True),
+    "a description": ({"description": "how is it"}, True),
+    "a time limit": ({"timeout": 5}, True),
+    "a flag": ({"background": True}, True),
+    "an environment": ({"env": {"PATH": "/tmp"}}, False),
+    "a folder": ({"cwd": "/"}, False),
+    "input": ({"stdin": "x"}, False),
+}
+
+
+@pytest.mark.parametrize(("more", "covered"), OTHER_ARGUMENTS.values(), ids=OTHER_ARGUMENTS)
+def test_PE_07_other_arguments_beside_the_command(more, covered):
+    call = ToolCall("bash", {"command": "git status", **more})
+    assert (
+        PermissionEngine().allow("bash", arg_matcher=command_matcher(GIT)).evaluate(call).allowed == covered
+    )
+    named = command_matcher(GIT, also=("env", "cwd", "stdin", "description"))
+    assert PermissionEngine().allow("bash", arg_matcher=named).evaluate(call).allowed
+
+
+BAD_PATTERNS = {
+    "empty": "",
+    "blank": "  ",
+    "no text": None,
+    "an empty list": [],
+    "a list with a number": ["ls", 1],
+}
+
+
+@pytest.mark.parametrize("pattern", BAD_PATTERNS.values(), ids=BAD_PATTERNS)
+def test_a_pattern_that_is_none_is_refused(pattern):
+    with pytest.raises(ConfigError, match="command pattern"):
+        command_matcher(pattern)
+
+
+def test_a_matcher_says_what_it_looks_for(tmp_path):
+    assert str(command_matcher(["ls*", "wc"])) == "command is 'ls*' or 'wc'"
+    assert str(command_within("ls*", tmp_path, arg="c")) == f"c is 'ls*' inside {tmp_path}"
+    assert command_matcher("ls*") == command_matcher("ls*") != command_matcher("ls")
+
+
+def test_the_reason_tells_the_doubt():
+    engine = PermissionEngine().allow("bash", arg_matcher=command_matcher(GIT))
+    outcome = engine.evaluate(ToolCall("bash", {"command": "git status > x"}))
+    assert outcome.reason == (
+        "no rule matched; allow bash (command is 'git status*') did not, because of a doubt: a redirection"
+    )
+
+
+PLAIN = """
+git status|git status -s|git diff  git diff HEAD~1  git log --oneline -5  git show HEAD  git branch -a
+git add .  git add src/a.py
+git commit -m 'fix: a bug'  git commit -am "it works"  git checkout main  git checkout -b topic
+git switch -c topic  git pull --rebase
+git push -u origin topic  git stash  git stash pop  git stash show stash@{0}  git rebase main
+git reset --hard HEAD~1  git blame src/a.py
+git log --format='%h %s'  git grep -n 'def main'  git tag v1.0  git fetch --all --prune
+git merge --no-ff topic  git restore src/a.py
+ls|ls -la  ls -la src  ls src tests|ls *.py  ls -R . | head -50  cat README.md  cat src/a.py src/b.py
+head -20 a.txt  tail -n 50 log.txt
+wc -l src/*.py  sort names.txt | uniq -c | sort -rn  grep -rn "TODO" src
+grep -n 'class .*Error' src/a.py  grep -v '^#' conf | wc -l
+find . -name '*.py'  find . -type f -newer a.txt  find src -name "test_*" -maxdepth 2  tree -L 2  pwd
+date  whoami  du -sh .  df -h
+mkdir -p a/b  touch a.txt  cp a.txt b.txt  mv a.txt b.txt  chmod +x run.sh  diff a.txt b.txt  stat a.txt
+file a.bin  echo hello
+echo "hello world"  echo 'a && b'  printf '%s\\n' x  pytest  pytest -q
+pytest tests/test_a.py::test_b -x  pytest -k "a and not b"
+python -m pytest -q  python run.py  python run.py --name x -c 5  python -m http.server 8000
+python3 --version  pip install -e .  pip list
+npm test  npm run build  npm install --save-dev x  yarn build  node app.js|cargo build --release
+cargo test  go test ./...  go build
+make  make test  make -j4 all  docker ps -a  docker compose up -d  docker build -t x .
+kubectl get pods -n x  terraform plan
+ruff check .  ruff format --check .  mypy src  black --check .  tar xzf a.tar.gz  tar -czf a.tar.gz src
+unzip a.zip -d out  gzip a.txt
+curl -s https://example.com/api  curl -X POST -d '{"a": 1}' https://example.com
+wget https://example.com/a.tar.gz  ping -c 1 example.com
+sed -n '1,20p' a.txt  sed -i 's/old/new/g' a.txt  sed 's|a|b  ' x  awk '{print $1}' a.txt
+awk -F: '{print $1, $3}' x  cut -d, -f1 a.csv
+jq '.items[] | .name' a.json  jq -r .version package.json  tr a-z A-Z  which python  test -f a.txt
+[ -d src ] && ls src  cd src && ls
+ps aux  kill 1234  sleep 1  true  basename a/b.txt  dirname a/b.txt  realpath .  ln -s a b  rm a.txt
+rm -r build  rmdir old  xxd a.bin | head
+sqlite3 a.db .tables|psql -l  gh pr list  gh issue view 12 --json title  uname -a  id -un  hostname  env
+ssh-keygen -lf a.pub
+git cherry-pick abc123  git diff --stat main...topic  git rev-parse HEAD  git ls-files  git clean -n
+ls -1 | wc -l  find . -name x -print0  grep -c x a.txt  tail -f log.txt  less README.md  more a.txt  nl a.txt
+uniq a.txt  tee a.txt  comm a b  join a b  paste a b  split -l 100 a.txt  md5sum a.txt  sha256sum a.bin
+rustc --version  javac A.java  java -jar a.jar  ruby a.rb  perl a.pl  php a.php  mvn test
+"""
+"""Uses of a day; two blanks stand between them."""
+
+
+def plain_uses():
+    return [use.strip() for line in PLAIN.splitlines() for use in line.split("  ") if use.strip()]
+
+
+def test_most_plain_uses_stay_allowed():
+    uses = plain_uses()
+    assert len(uses) > 150
+    rules = PermissionEngine().allow("bash", arg_matcher=command_matcher("*"))
+    programs = sorted(
+        {part.split()[0] + "*" for use in uses for part in use.replace("&&", "|").split("|") if part.split()}
+    )
+    named = PermissionEngine().allow("bash", arg_matcher=command_matcher(programs))
+    for engine in (rules, named):
+        refused = [use for use in uses if engine.evaluate(ToolCall("bash", {"command": use})).denied]
+        assert len(refused) <= 0.05 * len(uses), refused
+
+
+def test_most_plain_uses_are_not_met_by_rules_that_deny_others():
+    rules = PermissionEngine(default=ALLOW)
+    rules.deny(
+        "bash",
+        arg_matcher=command_matcher(["rm*", "shutdown*", "git push --force*", "curl * --upload-file*"]),
+    )
+    uses = [use for use in plain_uses() if not use.startswith("rm")]
+    refused = [use for use in uses if rules.evaluate(ToolCall("bash", {"command": use})).denied]
+    assert len(refused) <= 0.05 * len(uses), refused
