@@ -10,12 +10,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import Any
 
-from looplet.backends.failures import failure_of
 from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.errors import ModelError
-from looplet.tools.workers import start
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
+from looplet.workers import start
 
 SLICE_S = 0.1
 """Longest sleep between two looks at the cancel token, in seconds."""
@@ -106,7 +105,13 @@ def _ask(need: Ask, tools: Any) -> ChatReply | ModelError:
             raw = _within(need.timeout_s, partial(method, first, **options))
         return _as_reply(need, raw)
     except Exception as problem:
-        return failure_of(problem)
+        return _failure(problem)
+
+
+def _failure(problem: Exception) -> ModelError:
+    from looplet.backends.failures import failure_of  # a run whose model answers does without
+
+    return failure_of(problem)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
@@ -127,7 +132,7 @@ async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
         raw = await (answer if need.timeout_s is None else _within_async(need.timeout_s, answer))
         return _as_reply(need, raw)
     except Exception as problem:
-        return failure_of(problem)
+        return _failure(problem)
 
 
 async def _within_async(seconds: float, answer: Awaitable[Any]) -> Any:

@@ -15,7 +15,6 @@ from looplet.engine.run import Plan, Run, Wire
 from looplet.engine.slots import Slots
 from looplet.errors import ConfigError
 from looplet.events import EventPayload, LifecycleEvent
-from looplet.memory import render_memory
 from looplet.session import SessionLog
 from looplet.types import AgentState, DefaultState, ToolCall, ToolContext, capabilities_of
 from looplet.values import dumps
@@ -256,7 +255,11 @@ def _selector(config: LoopConfig) -> Callable[[], tuple[Any, Wire]] | None:
 
 def _memory(config: LoopConfig) -> Callable[[Any], str] | None:
     sources = config.memory_sources
-    return (lambda state: render_memory(sources, state)) if sources else None
+    if not sources:
+        return None
+    from looplet.memory import render_memory
+
+    return lambda state: render_memory(sources, state)
 
 
 def _output_check(config: LoopConfig) -> Callable[[dict[str, Any]], list[str]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -204,6 +203,8 @@ def _again(run: Run, request: Request, answer: ChatReply | ModelError) -> Script
 def _pause(problem: ModelError, attempt: int) -> float:
     if problem.retry_after_s is not None:
         return problem.retry_after_s
+    import random  # only a model that failed is waited for
+
     pause: float = BACKOFF_S * 2 ** (attempt - 1)
     return pause * (1 + random.random() / 4)
 

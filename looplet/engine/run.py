@@ -67,7 +67,7 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Plan:
     """Everything a run was told when it started. The features stand here as plain callables.
 
@@ -131,7 +131,7 @@ class Plan:
         return specs
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Pending:
     """One call of the current reply on its way to becoming a step.
 
@@ -152,7 +152,7 @@ class Pending:
     free: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Run:
     """All that moves while a run is on. A checkpoint of a run is a copy of this.
 

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from looplet.tools.dispatch import Collected, Outcome, Ready, is_awaited, run_body
-from looplet.tools.workers import start
+from looplet.workers import start
 
 THREADS = 10
 """Calls of one batch that run at once in the sync loop."""

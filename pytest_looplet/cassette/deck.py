@@ -11,7 +11,7 @@ import threading
 from contextvars import ContextVar, Token
 from weakref import WeakSet
 
-from looplet.tools.workers import retire
+from looplet.workers import retire
 from pytest_looplet.cassette.errors import NoTape
 from pytest_looplet.cassette.tape import Tape
 

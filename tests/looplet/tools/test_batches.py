@@ -10,8 +10,8 @@ import time
 import pytest
 
 from looplet.tools import BaseToolRegistry, ToolSpec
-from looplet.tools.workers import retire, start
 from looplet.types import CancelToken, ErrorKind, ToolCall, ToolContext
+from looplet.workers import retire, start
 
 
 def batch_sync(registry, calls, ctx=None):
@@ -335,7 +335,7 @@ def test_retired_workers_end():
 def test_a_child_process_has_workers_of_its_own():
     code = """
 import os
-from looplet.tools.workers import start
+from looplet.workers import start
 start(lambda: None).result(5)
 pid = os.fork()
 if pid == 0:
