@@ -105,8 +105,8 @@ def is_eval(module: ModuleType, name: str, value: object, prefix: str = "eval_")
     """Whether *value*, found in *module* as *name*, is an eval that belongs to it."""
     if not name.startswith(prefix) or not callable(value) or isinstance(value, type):
         return False
-    if type(value).__module__.startswith("_pytest."):  # a fixture
-        return False
+    if type(value).__module__.startswith("_pytest.") or hasattr(value, "_pytestfixturefunction"):
+        return False  # a fixture, in pytest from 8.4 on or before
     return not _imported(module, value)
 
 
