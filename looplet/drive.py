@@ -8,13 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.errors import ModelError
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
-from looplet.workers import start
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
 
 SLICE_S = 0.1
 """Longest sleep between two looks at the cancel token, in seconds."""
@@ -116,13 +120,19 @@ def _failure(problem: Exception) -> ModelError:
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
     """What *call* gives within *seconds*; a call that hangs is left behind on its daemon thread."""
-    future = start(call, "looplet-model")
+    future = _start(call, "looplet-model")
     try:
         return future.result(seconds)
     except TimeoutError:
         if future.done():
             raise  # The call's own, not ours.
         raise TimeoutError(f"the model did not answer within {seconds:g} s") from None
+
+
+def _start(work: Callable[[], T], name: str = "looplet-tool") -> Future[T]:
+    from looplet.workers import start  # most runs need no thread
+
+    return start(work, name)
 
 
 async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
@@ -153,7 +163,7 @@ async def _answer(method: Callable[..., Any], bound: Callable[[], Any]) -> Any:
         return await bound()
     import asyncio
 
-    raw = await asyncio.wrap_future(start(bound))
+    raw = await asyncio.wrap_future(_start(bound))
     return await raw if hasattr(raw, "__await__") else raw
 
 
@@ -232,7 +242,7 @@ async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
     if need.concurrent and hasattr(tools, "dispatch_batch_async"):
         return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need, tools)))
     if not hasattr(tools, "dispatch_async"):
-        return list(await asyncio.wrap_future(start(partial(_run_tools, need, tools))))
+        return list(await asyncio.wrap_future(_start(partial(_run_tools, need, tools))))
     results = []
     for call, ctx in zip(need.calls, need.contexts, strict=True):
         results.append(await tools.dispatch_async(call, ctx=ctx))
@@ -254,7 +264,7 @@ def _work(need: Compact | Save, tools: Any) -> Any:
 async def _work_async(need: Compact | Save, tools: Any) -> Any:
     import asyncio
 
-    result = await asyncio.wrap_future(start(need.work))
+    result = await asyncio.wrap_future(_start(need.work))
     return await result if hasattr(result, "__await__") else result
 
 
@@ -292,7 +302,7 @@ def _resolve(need: Resolve, tools: Any) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(wait())
-    return start(lambda: asyncio.run(wait())).result()
+    return _start(lambda: asyncio.run(wait())).result()
 
 
 async def _resolve_async(need: Resolve, tools: Any) -> Any:

@@ -26,7 +26,7 @@ _FINDING_CHARS = 4000
 _MIN_COMPRESSIBLE = 3
 _TIMELINE = 20
 _LINE = "  S{}: {} — {:.80}".format
-_RANGE = re.compile(r"\[Compressed steps (\d+)-(\d+)\]")
+_RANGE = r"\[Compressed steps (\d+)-(\d+)\]"
 
 
 @dataclass(slots=True)
@@ -309,7 +309,7 @@ def _merged(entries: list[LogEntry]) -> LogEntry:
 def _span(entries: list[LogEntry]) -> tuple[int, int]:
     steps: list[int] = []
     for entry in entries:
-        known = _RANGE.match(entry.reasoning) if entry.tool == SUMMARY_TOOL else None
+        known = re.match(_RANGE, entry.reasoning) if entry.tool == SUMMARY_TOOL else None
         steps += [int(known[1]), int(known[2])] if known else [entry.step]
     return min(steps), max(steps)
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from unicodedata import combining, east_asian_width
 
-_UNSAFE = re.compile(
+# Patterns, compiled when the first text needs them: most are plain.
+_UNSAFE = (
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 controls, ESC among them; tab and newline are decided below
     "\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, and bidi
@@ -18,8 +19,8 @@ _UNSAFE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff"  # half characters; tags, which hide text inside text
     "]"
 )
-_COMMAND_AT_START = re.compile(r"^(\s*):(?=:)", re.MULTILINE)  # GitHub: ::error::
-_COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")  # GitHub, Azure, TeamCity: ##[error], ##vso[…], ##teamcity[…]
+_COMMAND_AT_START = r"(?m)^(\s*):(?=:)"  # GitHub: ::error::
+_COMMAND_ANYWHERE = r"##(?=\w*\[)"  # GitHub, Azure, TeamCity: ##[error], ##vso[…], ##teamcity[…]
 
 
 def escape_terminal(text: str, *, lines: bool = False) -> str:
@@ -32,13 +33,13 @@ def escape_terminal(text: str, *, lines: bool = False) -> str:
         text: Any text.
         lines: Keep newlines and tabs; else they become `\n` and `\t`, and the result is one line.
     """
-    safe = text if text.isascii() and text.isprintable() else _UNSAFE.sub(_escape, text)
+    safe = text if text.isascii() and text.isprintable() else re.sub(_UNSAFE, _escape, text)
     if not lines:
         safe = safe.replace("\n", "\\n").replace("\t", "\\t")
     if "##" in safe:
-        safe = _COMMAND_ANYWHERE.sub(r"#\\x23", safe)
+        safe = re.sub(_COMMAND_ANYWHERE, r"#\\x23", safe)
     if "::" in safe:
-        safe = _COMMAND_AT_START.sub(r"\1\\x3a", safe)
+        safe = re.sub(_COMMAND_AT_START, r"\1\\x3a", safe)
     return safe
 
 
