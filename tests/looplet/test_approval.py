@@ -1,0 +1,122 @@
+"""Approval: a result that asks stops the run with the question; no other result can break it."""
+
+import pytest
+
+from looplet import LoopConfig, ToolCall, ToolResult, run_loop, tool, tools_from
+from looplet.approval import ApprovalHook, ApprovalRequest
+from looplet.errors import ConfigError
+from looplet.testing import ScriptedChatBackend, call
+
+
+def result(data, error=None):
+    return ToolResult("pay", "", data, error=error)
+
+
+def after(data, error=None):
+    hook = ApprovalHook()
+    decision = hook.post_dispatch(
+        None, None, ToolCall("pay", {"n": [1]}, call_id="c"), result(data, error), 4
+    )
+    return hook, decision
+
+
+ASKS = {
+    "plain": ({"needs_approval": True}, "", ["approve", "deny"]),
+    "described": (
+        {"needs_approval": True, "approval_description": "pay 5", "approval_options": ["yes", "no"]},
+        "pay 5",
+        ["yes", "no"],
+    ),
+    "any truth asks": ({"needs_approval": "maybe"}, "", ["approve", "deny"]),
+    "an odd description": ({"needs_approval": 1, "approval_description": 7}, "7", ["approve", "deny"]),
+    "odd options": ({"needs_approval": True, "approval_options": "yes"}, "", ["approve", "deny"]),
+    "no options": ({"needs_approval": True, "approval_options": []}, "", ["approve", "deny"]),
+    "numbers for options": ({"needs_approval": True, "approval_options": [1, 2]}, "", ["1", "2"]),
+}
+
+
+@pytest.mark.parametrize(("data", "description", "options"), ASKS.values(), ids=ASKS)
+def test_a_result_that_asks_stops_the_run(data, description, options):
+    hook, decision = after(data)
+    assert decision.stop == "waiting_for_approval"
+    assert hook.pending == ApprovalRequest(4, "pay", description, options, {"n": [1]}, "c")
+    assert hook.should_stop(None, 4, 0) is False
+
+
+QUIET = {
+    "a list": [1, 2],
+    "a text": "needs_approval",
+    "a number": 7,
+    "nothing": None,
+    "true": True,
+    "an empty dict": {},
+    "an object": object(),
+    "no": {"needs_approval": False},
+    "none": {"needs_approval": None},
+    "empty": {"needs_approval": ""},
+    "a list of dicts": [{"needs_approval": True}],
+}
+
+
+@pytest.mark.parametrize("data", QUIET.values(), ids=QUIET)
+def test_other_results_are_left_alone(data):
+    hook, decision = after(data)
+    assert (hook.pending, decision) == (None, None)
+
+
+def test_an_error_does_not_ask():
+    assert after({"needs_approval": True}, error="failed")[1] is None
+
+
+def test_a_long_question_is_cut():
+    data = {"needs_approval": True, "approval_description": "x" * 9000, "approval_options": ["y"] * 90}
+    request = after(data)[0].pending
+    assert len(request.description) == 2000
+    assert len(request.options) == 20
+
+
+def test_the_first_of_two_questions_stands():
+    hook, _ = after({"needs_approval": True, "approval_description": "first"})
+    again = {"needs_approval": True, "approval_description": "second"}
+    assert hook.post_dispatch(None, None, ToolCall("pay"), result(again), 5).stop == "waiting_for_approval"
+    assert hook.answered().description == "first"
+    assert hook.pending is None
+
+
+def test_a_request_survives_as_data():
+    request = after({"needs_approval": True, "approval_description": "pay 5"})[0].pending
+    assert ApprovalRequest.from_dict(request.to_dict()) == request
+    again = request.call()
+    assert (again.tool, again.args, again.call_id) == ("pay", {"n": [1]}, "c")
+    again.args["n"].append(2)
+    assert request.args == {"n": [1]}
+
+
+@pytest.mark.parametrize("data", [{}, {"step": 1}, {"step": "1", "tool": "x"}], ids=str)
+def test_other_data_is_refused(data):
+    with pytest.raises(ConfigError, match="no approval request"):
+        ApprovalRequest.from_dict(data)
+
+
+def test_in_a_run_the_call_is_a_step_and_the_run_waits():
+    paid = []
+
+    @tool
+    def pay(amount: int, *, ctx) -> dict:
+        """Pay."""
+        if ctx is not None and ctx.approve(f"pay {amount}?", ["yes", "no"]) == "yes":
+            paid.append(amount)
+            return {"paid": amount}
+        return {"needs_approval": True, "approval_description": f"pay {amount}"}
+
+    tools = tools_from([pay], include_done=True)
+    hook = ApprovalHook()
+    script = [call("pay", amount=5), call("done", answer="ok")]
+    run = run_loop(ScriptedChatBackend(*script), task="t", tools=tools, hooks=[hook])
+    assert run.stop_reason == "waiting_for_approval"
+    assert len(run.steps) == 1
+    assert (hook.pending.args, paid) == ({"amount": 5}, [])
+    asked = []
+    config = LoopConfig(approval_handler=lambda prompt, options: asked.append((prompt, options)) or "yes")
+    run = run_loop(ScriptedChatBackend(*script), task="t", tools=tools, hooks=[ApprovalHook()], config=config)
+    assert (run.stop_reason, paid, asked) == ("done", [5], [("pay 5?", ["yes", "no"])])
