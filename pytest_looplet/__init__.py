@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         open_cassette as open_cassette,
         use_cassette as use_cassette,
     )
+    from pytest_looplet.cassette.backend import tape_backend as tape_backend
     from pytest_looplet.expectation import Expectation as Expectation, expect as expect
     from pytest_looplet.failure import Unmet as Unmet
     from pytest_looplet.pattern import Pattern as Pattern, call as call
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "capture": "from_cassette",
     "cassette": "Cassette CassetteDrift CassetteError open_cassette use_cassette",
+    "cassette.backend": "tape_backend",
     "expectation": "Expectation expect",
     "failure": "Unmet",
     "pattern": "Pattern call",

@@ -1,9 +1,9 @@
 """Cassettes: the recorded model traffic of one test, and its replay.
 
-This package needs vcrpy and never pytest, so `use_cassette` works in notebooks and scripts too.
+This package needs vcrpy and never pytest, so `use_cassette` works in notebooks and scripts too. Backends
+that do not speak HTTP: `pytest_looplet.cassette.backend`. Looking after files: `pytest_looplet.cassette.upkeep`.
 """
 
-from pytest_looplet.cassette.backend import TapedBackend, tape_backend
 from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, open_cassette, use_cassette
 from pytest_looplet.cassette.difference import Difference
 from pytest_looplet.cassette.drift import Drift
@@ -42,10 +42,8 @@ __all__ = [
     "NotRecorded",
     "Policy",
     "ReplayStopped",
-    "TapedBackend",
     "UnplayedInteractions",
     "Unused",
     "open_cassette",
-    "tape_backend",
     "use_cassette",
 ]

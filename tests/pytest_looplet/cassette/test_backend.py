@@ -13,7 +13,7 @@ import pytest
 from looplet.errors import ModelError
 from looplet.testing import AsyncScriptedChatBackend, ScriptedBackend, ScriptedChatBackend, call, rate_limit
 from looplet.types import capabilities_of
-from pytest_looplet.cassette import CassetteDrift, tape_backend, use_cassette
+from pytest_looplet import CassetteDrift, tape_backend, use_cassette
 from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import RawServer
 
