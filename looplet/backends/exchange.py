@@ -120,10 +120,15 @@ class Limits:
         timeout_s: Seconds for the call with all its retries; None leaves it to the client's own limit.
         cancel_token: Ends the call at the next pause or streamed event.
         retries: Requests after the first that failed.
+
+    Attributes:
+        retries: How many of them are left.
+        requests: How many requests were made.
     """
 
     def __init__(self, timeout_s: float | None, cancel_token: CancelToken | None, retries: int) -> None:
         self.retries = retries
+        self.requests = 0
         self._token = cancel_token
         self._timeout_s = timeout_s
         self._end = None if timeout_s is None else time.monotonic() + timeout_s
@@ -142,11 +147,14 @@ class Limits:
             raise ModelError(text, kind=ErrorKind.TIMEOUT, retriable=True)
 
     def allow(self, pause_s: float) -> bool:
-        """Whether there is time for a pause and another request."""
+        """Whether there is leave and time for a pause and another request."""
+        if self.retries <= 0:
+            return False
         return pause_s <= LONGEST_PAUSE_S and (self._end is None or time.monotonic() + pause_s < self._end)
 
     def pause(self, seconds: float) -> Generator[Wait, Any, None]:
-        """Wait for *seconds* in slices, looking at the token between them."""
+        """Wait for *seconds* before another request, in slices, looking at the token between them."""
+        self.retries -= 1
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             yield Wait(min(left, SLICE_S))
@@ -200,10 +208,10 @@ def exchange(endpoint: Any, request: Json, habits: Habits, limits: Limits) -> Sc
         Exception: What the client raised last, with the number of requests noted on it.
         ModelError: The call was cancelled, or its time is up.
     """
-    attempt, requests = 0, 0
+    attempt = 0
     while True:
         limits.check()
-        requests += 1
+        limits.requests += 1
         timed = {} if limits.left_s is None else {"timeout": limits.left_s}
         outcome = yield Send(endpoint, {**habits.apply(request), **timed})
         if not isinstance(outcome, Exception):
@@ -212,8 +220,8 @@ def exchange(endpoint: Any, request: Json, habits: Habits, limits: Limits) -> Sc
             continue
         failure = failure_of(outcome)
         pause_s = _pause_s(failure, attempt)
-        if attempt >= limits.retries or not failure.retriable or not limits.allow(pause_s):
-            setattr(outcome, ATTEMPTS, requests)
+        if not failure.retriable or not limits.allow(pause_s):
+            setattr(outcome, ATTEMPTS, limits.requests)
             raise outcome
         attempt += 1
         yield from limits.pause(pause_s)
@@ -234,30 +242,45 @@ def chat(
         ModelError: Every other outcome.
     """
     request = wire.request(question)
-    gatherer = wire.gatherer()
-    if on_chunk is not None:
-        request.update(wire.streaming)
     try:
-        raw = yield from exchange(endpoint, request, habits, limits)
         if on_chunk is None:
+            raw = yield from exchange(endpoint, request, habits, limits)
             return judged(wire.reply(raw))
-        problem = yield Drain(raw, _listener(gatherer, limits, on_chunk))
-        if problem is not None:
-            raise problem
+        request.update(wire.streaming)
+        gatherer = yield from _streamed(wire, endpoint, request, habits, limits, on_chunk)
         return judged(gatherer.reply())
     except Exception as problem:
         failure = failure_of(problem)
         raise failure from (None if failure is problem else problem)
 
 
-def _listener(gatherer: Gatherer, limits: Limits, on_chunk: OnChunk) -> Callable[[Any], None]:
-    def hear(event: Any) -> None:
-        limits.check()
-        text = gatherer.feed(event)
-        if text:
-            on_chunk(text)
+def _streamed(
+    wire: Wire, endpoint: Any, request: Json, habits: Habits, limits: Limits, on_chunk: OnChunk
+) -> Script:
+    """Read a stream to its end; a stream that breaks before any text was told is asked for again."""
+    attempt = 0
+    while True:
+        gatherer = wire.gatherer()
+        told: list[str] = []
 
-    return hear
+        def hear(event: Any, gatherer: Gatherer = gatherer, told: list[str] = told) -> None:
+            limits.check()
+            text = gatherer.feed(event)
+            if text:
+                told.append(text)
+                on_chunk(text)
+
+        raw = yield from exchange(endpoint, request, habits, limits)
+        problem = yield Drain(raw, hear)
+        if problem is None:
+            return gatherer
+        failure = failure_of(problem)
+        pause_s = _pause_s(failure, attempt)
+        if told or failure.kind is not ErrorKind.NETWORK or not limits.allow(pause_s):
+            setattr(problem, ATTEMPTS, limits.requests)
+            raise problem
+        attempt += 1
+        yield from limits.pause(pause_s)
 
 
 def once(wire: Wire, endpoint: Any, question: Question, habits: Habits, limits: Limits) -> Script:
