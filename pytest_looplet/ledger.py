@@ -114,18 +114,25 @@ class Ledger:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self._places: dict[str, int] = {}
         self.share: Path | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what the report of an item carries; a later phase that failed makes it an error."""
         facts = getattr(report, "looplet", None)
         if facts is not None:
-            self.rows.append({**facts, "nodeid": report.nodeid, "outcome": report.outcome})
-        elif report.when == "teardown" and report.failed:
-            for row in reversed(self.rows):
-                if row["nodeid"] == report.nodeid:
-                    row["outcome"] = "failed"
-                    break
+            row = {**facts, "nodeid": report.nodeid, "outcome": report.outcome}
+            place = self._places.setdefault(report.nodeid, len(self.rows))
+            self.rows[place : place + 1] = [row]  # what ran again counts as it went the last time
+        elif report.when == "teardown" and report.failed and report.nodeid in self._places:
+            row = self.rows[self._places[report.nodeid]]
+            row["outcome"] = "failed"
+            if row.get("standing") in ("passed", "noted"):
+                row |= {
+                    "standing": "error",
+                    "blame": "harness",
+                    "reason": "its fixtures could not be torn down",
+                }
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

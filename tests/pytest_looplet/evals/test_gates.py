@@ -217,3 +217,37 @@ def test_evals_that_were_never_reported_turn_a_green_session_red(suite):
     result.stdout.fnmatch_lines(
         ["looplet: 1 selected evals were never reported, for example *eval_x[[]two[]]"]
     )
+
+
+def test_an_eval_whose_fixture_cannot_be_torn_down_is_no_pass(suite):
+    suite.evals("""
+        @pytest.fixture
+        def db():
+            yield
+            raise OSError("no db")
+        def eval_x(ctx, db): return True
+    """)
+    result = suite.run("--looplet-report=r.json")
+    assert result.ret == 1
+    rows = json.loads((suite.pytester.path / "r.json").read_text())["evals"]
+    assert [(row["standing"], row["blame"]) for row in rows] == [("error", "harness")] * 2
+
+
+def test_an_eval_that_ran_again_counts_once_as_it_went_the_last_time(suite):
+    (suite.pytester.path / "conftest.py").write_text(
+        (suite.pytester.path / "conftest.py").read_text()
+        + "\ndef pytest_runtest_protocol(item, nextitem):\n"
+        + "    from _pytest.runner import runtestprotocol\n"
+        + "    for _ in range(2):\n"
+        + "        runtestprotocol(item, nextitem=nextitem, log=True)\n"
+        + "    return True\n"
+    )
+    suite.evals("""
+        seen = []
+        @eval_mark(pass_rate=1.0)
+        def eval_x(ctx):
+            seen.append(1)
+            return len(seen) % 2 == 0
+    """)
+    result = suite.run()
+    result.stdout.fnmatch_lines(["gate eval_x ✓ pass rate over 2 runs of 2 cases: 2 of 2, 1.000; meets 1"])
