@@ -1,7 +1,7 @@
 """Cassettes: the recorded model traffic of one test, and its replay.
 
-This package needs vcrpy and never pytest, so `use_cassette` works in notebooks and scripts too. Backends
-that do not speak HTTP: `pytest_looplet.cassette.backend`. Looking after files: `pytest_looplet.cassette.upkeep`.
+This package needs vcrpy and never pytest, so `use_cassette` works in notebooks and scripts too. Its other
+rooms are `backend`, for models that do not speak HTTP, and `upkeep`, for looking after the files.
 """
 
 from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, open_cassette, use_cassette
