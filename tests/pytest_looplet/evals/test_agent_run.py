@@ -73,6 +73,8 @@ def test_what_is_expected_never_reaches_the_agent(suite):
     suite.run("-k", "one").assert_outcomes(passed=1)
 
 
+ASYNCIO = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
+
 AWAITABLE = """
     async def run(case):
         await asyncio.sleep(0)
@@ -103,7 +105,7 @@ def test_an_async_agent_runs_on_the_loop_of_its_async_fixtures(suite):
             return run
     """)
     suite.evals(TWO_EVALS)
-    suite.run("-p", "pytest_asyncio.plugin", "-o", "asyncio_mode=auto").assert_outcomes(passed=4)
+    suite.run(*ASYNCIO, "-o", "asyncio_mode=auto").assert_outcomes(passed=4)
 
 
 def test_the_agents_output_is_shown_with_every_eval_that_fails(suite):

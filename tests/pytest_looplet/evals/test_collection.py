@@ -119,6 +119,10 @@ def test_ctx_and_llm_exist_in_eval_files_only(suite):
     result.stdout.fnmatch_lines(["*fixture 'ctx' not found"])
 
 
+ASYNC_PLUGINS = ("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin")
+ASYNC_PLUGINS += ("-o", "asyncio_default_fixture_loop_scope=function")
+
+
 def test_async_evals_run_without_and_with_an_async_plugin(suite):
     suite.evals("""
         import asyncio
@@ -135,7 +139,7 @@ def test_async_evals_run_without_and_with_an_async_plugin(suite):
         @pytest.fixture
         def anyio_backend(): return "asyncio"
     """)
-    result = suite.run("-k", "one", "-p", "pytest_asyncio.plugin", "-p", "anyio.pytest_plugin")
+    result = suite.run("-k", "one", *ASYNC_PLUGINS)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*eval_anyio* the eval returned False"])
 
