@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from looplet.errors import ConfigError
+from looplet.plain import Plain
 from looplet.types import CancelToken
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_MAX_STEPS = 15
 
 
-@dataclass
-class DomainAdapter:
+@dataclass(eq=False, repr=False)
+class DomainAdapter(Plain):
     """The five callables that teach the loop a domain; what `LoopConfig` sets itself wins.
 
     Attributes:
@@ -40,8 +41,8 @@ class DomainAdapter:
     extract_step_metadata: Callable[[Any, int], tuple[list[str], list[str]]] | None = None
 
 
-@dataclass
-class LoopConfig:
+@dataclass(eq=False, repr=False)
+class LoopConfig(Plain):
     """How a run goes. Every field has a default that suits a first agent.
 
     Attributes:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from looplet.plain import Plain
+
 if TYPE_CHECKING:
     from looplet.session import SessionLog
     from looplet.types import Block, ToolCall, ToolResult
@@ -32,8 +34,8 @@ LIFECYCLE_EVENTS: tuple[str, ...] = tuple(event.value for event in LifecycleEven
 """The values of all twelve events, in the order of `LifecycleEvent`."""
 
 
-@dataclass(slots=True)
-class EventPayload:
+@dataclass(slots=True, eq=False, repr=False)
+class EventPayload(Plain):
     """What `on_event` receives. A field that the event does not speak of is None.
 
     Attributes:

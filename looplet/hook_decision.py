@@ -6,14 +6,15 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from looplet.plain import Plain
 from looplet.types import ToolResult
 
 PLAIN_NO = "permission denied"
 """The reason of a `check_permission` that says False and no more."""
 
 
-@dataclass(slots=True)
-class HookDecision:
+@dataclass(slots=True, eq=False, repr=False)
+class HookDecision(Plain):
     """A hook's answer. Every field is optional; one that is None decides nothing.
 
     Attributes:

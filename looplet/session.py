@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from looplet.plain import Plain
+
 SUMMARY_TOOL = "__summary__"
 """The `tool` of an entry that stands for entries which `SessionLog.compact` took away."""
 
@@ -29,8 +31,8 @@ _LINE = "  S{}: {} — {:.80}".format
 _RANGE = r"\[Compressed steps (\d+)-(\d+)\]"
 
 
-@dataclass(slots=True)
-class LogEntry:
+@dataclass(slots=True, eq=False, repr=False)
+class LogEntry(Plain):
     """What is remembered of one step.
 
     Attributes:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from looplet.clock import new_id
+from looplet.plain import Plain
 
 Block: TypeAlias = dict[str, Any]
 """One part of a model's reply or of a message.
@@ -37,8 +38,8 @@ class ErrorKind(str, Enum):  # noqa: UP042 - str() of a member is part of the in
     CANCELLED = "cancelled"
 
 
-@dataclass
-class ToolError:
+@dataclass(eq=False, repr=False)
+class ToolError(Plain):
     """What went wrong in a call, as data. Not an exception; always truthy.
 
     Attributes:
@@ -57,8 +58,8 @@ class ToolError:
         return self.message
 
 
-@dataclass
-class CancelToken:
+@dataclass(eq=False, repr=False)
+class CancelToken(Plain):
     """A flag that asks a run, a tool or a backend to stop at its next safe point."""
 
     _cancelled: bool = field(default=False, repr=False)
@@ -78,8 +79,8 @@ class CancelToken:
             raise RuntimeError("Tool execution cancelled")
 
 
-@dataclass
-class ToolContext:
+@dataclass(eq=False, repr=False)
+class ToolContext(Plain):
     """What a tool may know of the run that calls it; handed to a parameter named `ctx`.
 
     Attributes:
@@ -112,8 +113,8 @@ class ToolContext:
         return self.request_approval(prompt, options)
 
 
-@dataclass
-class ToolCall:
+@dataclass(eq=False, repr=False)
+class ToolCall(Plain):
     """A model's wish to run one tool.
 
     Attributes:
@@ -133,8 +134,8 @@ class ToolCall:
         return {"tool": self.tool, "args": self.args, "reasoning": self.reasoning, "call_id": self.call_id}
 
 
-@dataclass
-class ToolResult:
+@dataclass(eq=False, repr=False)
+class ToolResult(Plain):
     """What a call came to.
 
     Attributes:
@@ -283,8 +284,8 @@ class AgentState(Protocol):
         ...
 
 
-@dataclass
-class DefaultState:
+@dataclass(eq=False, repr=False)
+class DefaultState(Plain):
     """The state a run has when the caller gives none: its steps and a step budget.
 
     Attributes:
@@ -499,4 +500,6 @@ class ModelPrice:
         """US dollars for *usage*."""
         cached_price = self.input if self.cached is None else self.cached
         fresh = usage.input_tokens - usage.cached_tokens
-        return (fresh * self.input + usage.cached_tokens * cached_price + usage.output_tokens * self.output) / 1e6
+        return (
+            fresh * self.input + usage.cached_tokens * cached_price + usage.output_tokens * self.output
+        ) / 1e6

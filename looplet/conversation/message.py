@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from looplet.clock import now
+from looplet.plain import Plain
 from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
 
 BOUNDARY_KIND = "compaction_boundary"
@@ -23,8 +24,8 @@ class MessageRole(str, Enum):  # noqa: UP042 - str() of a member is part of the 
     TOOL = "tool"
 
 
-@dataclass(slots=True)
-class ContentBlock:
+@dataclass(slots=True, eq=False, repr=False)
+class ContentBlock(Plain):
     """One part of a message's content.
 
     Attributes:
@@ -49,8 +50,8 @@ class ContentBlock:
         return f"[{self.kind}]"
 
 
-@dataclass(slots=True)
-class Message:
+@dataclass(slots=True, eq=False, repr=False)
+class Message(Plain):
     """One message. Replace it (`Conversation.replace`) rather than editing it in place.
 
     Attributes:
