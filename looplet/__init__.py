@@ -86,6 +86,12 @@ if TYPE_CHECKING:
     from looplet.session import SessionLog as SessionLog
     from looplet.skills import Skill as Skill
     from looplet.streaming import StreamingHook as StreamingHook
+    from looplet.telemetry import (
+        MetricsCollector as MetricsCollector,
+        MetricsHook as MetricsHook,
+        Tracer as Tracer,
+        TracingHook as TracingHook,
+    )
     from looplet.testing import AsyncMockLLMBackend as AsyncMockLLMBackend, MockLLMBackend as MockLLMBackend
     from looplet.tools import (
         BaseToolRegistry as BaseToolRegistry,
@@ -144,6 +150,7 @@ _NAMES = {
     "session": "SessionLog",
     "skills": "Skill",
     "streaming": "StreamingHook",
+    "telemetry": "MetricsCollector MetricsHook Tracer TracingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
     "tools": "BaseToolRegistry ToolSpec tool tools_from",
     "trajectory": "Exchange RecordedCall Trajectory TrajectoryBuilder async_run_loop run_loop",

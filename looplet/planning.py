@@ -196,6 +196,10 @@ def _plan(
 def _observers(config: LoopConfig, slots: Slots, stream: Any, journal: RunJournal | None) -> list[Any]:
     watching = [hook for hook in slots.hooks if isinstance(hook, RunObserver)]
     observers = [*config.observers, *watching, *([journal] if journal is not None else [])]
+    if config.tracer is not None:
+        from looplet.telemetry import ModelSpans
+
+        observers.append(ModelSpans(config.tracer))
     if stream is not None:
         from looplet.streaming import StreamingHook, StreamObserver
 
