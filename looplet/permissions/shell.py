@@ -183,12 +183,9 @@ class _Reader:
             word.text += _unquoted(word, kind, piece)
 
     def _redirect(self, piece: str) -> None:
-        digits = piece.rstrip("<>&|")
-        if self.word is not None and not digits:
-            self._end_word()
-        elif self.word is not None:
-            # In `x2>f` the digit belongs to the word.
-            self._add("plain", digits)
+        if self.word is not None:
+            # In `x""2>f` the digit belongs to the word.
+            self._add("plain", piece.rstrip("<>&|"))
             self._end_word()
         if self.redirecting:
             raise Unsure("a redirection without a file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from looplet.errors import ConfigError
 from looplet.permissions.linear import choices_of
@@ -122,14 +121,7 @@ def _parts(url: str) -> tuple[str, str, str]:
     found = _URL.fullmatch(url)
     if found is None or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise Unsure(f"{url!r:.80} is no plain URL")
-    host = found["host"].lower()
-    try:
-        same = urlsplit(url).hostname == host
-    except ValueError:
-        same = False
-    if not same:
-        raise Unsure(f"{url!r:.80} has an unclear host")
-    return found["scheme"].lower(), host, found["port"] or ""
+    return found["scheme"].lower(), found["host"].lower(), found["port"] or ""
 
 
 def _is_host(host: str, known: str) -> bool:

@@ -140,6 +140,7 @@ COVERED = [
     ("timeout *", "timeout 5 rm x", False),
     ("timeout 5 pytest*", "timeout 5 pytest -q", True),
     ("timeout 5 *", "timeout 5 rm x", False),
+    ("timeout -k* rm *", "timeout -k5 evil rm x", False),
     ("sudo *", "sudo rm x", False),
     ("sudo -u *", "sudo -u root rm x", False),
     ("sudo apt-get update", "sudo apt-get update", True),
@@ -304,6 +305,20 @@ DENIED = [
     (RM, "ls \x00 rm", True),
     (RM, "ｒｍ x", True),
     (RM, "ls " + "x" * 40_000, True),
+    (RM, "A=1", False),
+    (RM, "> x", False),
+    (RM, "   ", True),
+    (RM, "sudo $X", True),
+    (RM, "sudo " + "x " * 300, True),
+    (RM, "eval " * 12 + "ls", True),
+    (RM, "eval " * 3 + "ls", False),
+    (RM, "bash x $X", True),
+    (RM, "~/bin/x", True),
+    (RM, "é x", True),
+    (RM, "{fd}>x rm y", True),
+    (RM, "ls > > x", True),
+    (RM, "ls >", True),
+    ("x2*", 'x""2>f', True),
     ("rm *", "rm", True),
     ("/bin/rm *", "rm x", True),
     ("git push*", "git push origin main", True),
@@ -311,6 +326,7 @@ DENIED = [
     ("git push*", "git --no-pager push --force", True),
     ("git push*", "git log --grep push", False),
     ("git push*", "git pull", False),
+    ("git push*", "hub -C . push", False),
     ("git push*", "git $X", True),
     ("git push*", "ls $X", False),
     ("git push --force*", "git push origin --force", True),
@@ -338,7 +354,11 @@ def test_PE_05_a_rule_that_denies(pattern, command, met):
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory):
-    base = tmp_path_factory.mktemp("within")
+    return build(tmp_path_factory.mktemp("within"))
+
+
+def build(base):
+    """A folder with files and links, in *base*."""
     ws = base / "ws"
     (ws / "src").mkdir(parents=True)
     (ws / "more").mkdir()
@@ -375,6 +395,9 @@ WITHIN = [
     ("ls*", "ls [s]rc", False),
     ("ls*", "ls ../*", False),
     ("cat *", "cat -- -link", False),
+    ("ls*", "ls *rf", False),
+    ("touch *", "touch ../*zzz", False),
+    ("echo *", "echo [ x", True),
     ("cat *", "cat ~", False),
     ("cat *", "cat ~root/x", False),
     ("cat *", "cat src\\..\\x", True),

@@ -41,6 +41,7 @@ WINNERS = {
     "a glob of other tools": ([("pay?", ALLOW)], "deny"),
     "a glob with text after it": ([("*y", DENY), ("*", ALLOW)], "deny"),
     "several stars": ([("*a*y", ALLOW)], "allow"),
+    "another head before two stars": ([("x*a*y", ALLOW)], "deny"),
     "a star does not use a letter twice": ([("pay*y", ALLOW)], "deny"),
     "a star is every tool": ([("*", ALLOW)], "allow"),
     "first wins, deny before allow": ([("pay", DENY), ("pay", ALLOW)], "deny"),

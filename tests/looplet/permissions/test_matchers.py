@@ -19,7 +19,11 @@ def answer(matcher, args):
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory):
-    base = tmp_path_factory.mktemp("paths")
+    return build(tmp_path_factory.mktemp("paths"))
+
+
+def build(base):
+    """A folder with links of all kinds, in *base*."""
     ws = base / "ws"
     (ws / "src").mkdir(parents=True)
     (base / "out").mkdir()
@@ -160,6 +164,8 @@ VALUES = {
     "not the first line": (regex(r"[a-z]+", arg="x"), {"x": "ab\n"}, "no"),
     "either": (regex("dev|test", arg="x"), {"x": "test"}, "yes"),
     "not text": (regex("1", arg="x"), {"x": 1}, "unsure"),
+    "many options": (regex("a?" * 30, arg="x"), {"x": "aaa"}, "unsure"),
+    "a counted repeat": (regex("a{3}b{3}c{3}", arg="x"), {"x": "a" * 5000}, "no"),
     "too long": (regex(".*a.*b.*", arg="x"), {"x": "a" * 5000}, "unsure"),
     "a long text": (regex("a*", arg="x"), {"x": "a" * 90_000}, "yes"),
 }
