@@ -282,7 +282,9 @@ def test_F11_stop_before_a_tool_is_never_ignored(slot: str) -> None:
     assert isinstance(ran.error, TypeError) or ran.first.error
 
 
-@pytest.mark.parametrize("value", ["a reason", ToolResult("add", "", 1), 0, 1, [], object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["a reason", ToolResult("add", "", 1), 0, 1, [], object()], ids=lambda v: type(v).__name__
+)
 def test_F12_what_is_no_verdict_is_no_permission(value: Any) -> None:
     ran = run(ADD, DONE, hooks=[hook(check_permission=lambda *a: value)])
     assert "add" not in ran.bodies
