@@ -17,7 +17,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 
 LAYERS = (
-    ("words", "types errors clock", "freely"),
+    ("words", "types errors clock plain workers", "freely"),
     (
         "vocabulary",
         "events hook_decision conversation session memory history parse schema values prompts"

@@ -197,7 +197,9 @@ class Restorer:
 
     def _step(self, one: Mapping[str, Any]) -> None:
         run = self.run
-        call = self._started.pop(one["id"])[1] if "id" in one else _tool_call(one["call"])
+        call = self._started[one["id"]][1] if "id" in one else _tool_call(one["call"])
+        # A call that was in doubt is told in full by the run that settled it; it is over all the same.
+        self._started.pop(call.call_id, None)
         self._finished.pop(call.call_id, None)
         self._calls = [c for c in self._calls if c.call_id != call.call_id]
         pending = Pending(call, one["n"], _tool_result(call, one["result"]), free=one.get("free", False))

@@ -385,3 +385,22 @@ def test_error_kinds_survive(tmp_path: Path) -> None:
     Life(ScriptedChatBackend(*SCRIPT), tmp_path).until(5)
     resumed = Life(ScriptedChatBackend(*SCRIPT[3:]), tmp_path).until()
     assert resumed.state.steps[4].tool_result.error_kind is ErrorKind.VALIDATION
+
+
+def test_a_call_in_doubt_is_told_once(tmp_path: Path) -> None:
+    @tool
+    def pay(amount: int) -> str:
+        """Pay."""
+        raise KeyboardInterrupt
+
+    def life(*script: Any) -> Life:
+        one = Life(ScriptedChatBackend(*script), tmp_path)
+        one.arguments["tools"] = tools_from([pay, add], include_done=True)
+        return one
+
+    with pytest.raises(KeyboardInterrupt):
+        life(call("pay", amount=5)).until()
+    life(call("add", a=1), call("add", a=2)).until(2)
+    last = life(call("done", answer="ok")).until()
+    doubts = [s.number for s in last.state.steps if "unknown whether" in (s.tool_result.error or "")]
+    assert doubts == [1]
