@@ -14,7 +14,7 @@ from looplet.engine.needs import HandOut, Resolve, RunTools, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.slots import Filled
 from looplet.events import LifecycleEvent
-from looplet.hook_decision import Deny, HookDecision
+from looplet.hook_decision import PLAIN_NO, Deny, HookDecision
 from looplet.types import ErrorKind, Step, ToolCall, ToolError, ToolResult
 from looplet.values import plain_copy
 
@@ -109,6 +109,11 @@ def _judge(run: Run, pending: Pending) -> Script:
     """Ask every hook about a call. A denial beats everything; what was judged last is what runs."""
     pending.judged = True
     call = pending.call
+    # Arguments of a wrong shape never reach a rule: it could not know what it judges.
+    if run.plan.slots.check_permission and hasattr(run.plan.tools, "refusal"):
+        pending.result = run.plan.tools.refusal(call)
+        if pending.result is not None:
+            return
     event = LifecycleEvent.PRE_TOOL_USE
     decided = yield from hooks.emit(run, event, step_num=pending.number, tool_call=call)
     for filled, decision in decided:
@@ -168,7 +173,8 @@ def _deny(
 ) -> None:
     already = pending.result is not None and pending.result.error_kind is ErrorKind.PERMISSION_DENIED
     text = reason or f"Permission denied for tool '{pending.call.tool}'"
-    run.decide(pending, "deny", by, text, told)
+    if not already or reason != PLAIN_NO:  # a bare no after a denial with its reason is no news
+        run.decide(pending, "deny", by, text, told)
     if not already:
         pending.result = failed(pending.call, text, ErrorKind.PERMISSION_DENIED)
         if retriable and pending.result.error_detail is not None:
@@ -186,7 +192,7 @@ def _dispatch_one(run: Run, pending: Pending) -> Script:
         hear(pending.number, call)
     pending.ran = True
     context = plan.tool_context(run, call, pending.number) if plan.tool_context is not None else None
-    results = yield RunTools((call,), (context,))
+    results = yield RunTools((call,), (context,), False, run)
     while run.loose:
         yield Resolve(run.loose.pop(0))
     pending.result = results[0]
@@ -204,7 +210,7 @@ def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:
             hear(pending.number, pending.call)
         pending.ran = True
     contexts = [make(run, p.call, p.number) if make is not None else None for p in batch]
-    results = yield RunTools([p.call for p in batch], contexts, True)
+    results = yield RunTools([p.call for p in batch], contexts, True, run)
     while run.loose:
         yield Resolve(run.loose.pop(0))
     for pending, result in zip(batch, results, strict=True):

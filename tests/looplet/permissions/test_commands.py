@@ -327,6 +327,7 @@ DENIED = [
     ("git push*", "git log --grep push", False),
     ("git push*", "git pull", False),
     ("git push*", "hub -C . push", False),
+    ("git push*", "git status; hub -C . push", False),
     ("git push*", "git $X", True),
     ("git push*", "ls $X", False),
     ("git push --force*", "git push origin --force", True),

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from looplet import PermissionDecision, PermissionEngine, PermissionRule, ToolCall
 from looplet.errors import ConfigError
+from looplet.permissions import command_matcher
 
 ALLOW, DENY, ASK, DEFAULT = PermissionDecision
 
@@ -257,6 +258,18 @@ def test_PE_14_ten_thousand_rules_and_a_long_command():
         rules.deny(f"tool{n}", arg_matcher=lambda args: "x" in args)
     assert rules.evaluate(call("other", command="x" * 200_000)).denied
     assert rules.evaluate(call("tool9999", command="x" * 200_000)).rule is None
+
+
+@pytest.mark.parametrize(
+    "command", ["x" * 200_000, "x " * 100_000, "$(" * 100_000, "ls;" * 66_000, "'\"" * 100_000]
+)
+def test_PE_14_ten_thousand_rules_about_commands_and_a_long_one(command):
+    some = command_matcher("git status*")
+    rules = PermissionEngine(default=ALLOW)
+    rules.rules += [PermissionRule("bash", DENY, command_matcher(f"tool{n} *")) for n in range(10_000)]
+    assert rules.evaluate(call("bash", command="ls -la")).allowed
+    assert rules.evaluate(call("bash", command=command)).denied
+    assert PermissionEngine().allow("bash", arg_matcher=some).evaluate(call("bash", command=command)).denied
 
 
 def test_done_obeys_rules_and_not_the_default():
