@@ -7,6 +7,7 @@ the module it comes from.
 
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
+    from looplet.approval import ApprovalHook as ApprovalHook
     from looplet.backends import (
         AnthropicBackend as AnthropicBackend,
         AsyncAnthropicBackend as AsyncAnthropicBackend,
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "approval": "ApprovalHook",
     "backends": "AnthropicBackend AsyncAnthropicBackend AsyncOpenAIBackend OpenAIBackend",
     "budget": "ContextBudget ThresholdCompactHook",
     "cache": "CachePolicy",

@@ -16,6 +16,8 @@ class PermissionHook:
         engine: The engine.
     """
 
+    inherited = True  # what a run may not do, a run that its tools start may not do either
+
     def __init__(self, engine: PermissionEngine) -> None:
         self.engine = engine
         self._judged: dict[str, tuple[PermissionOutcome, int]] = {}

@@ -17,7 +17,19 @@ from pathlib import Path
 HOUSE = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(HOUSE)]
 PACKAGE = "looplet.permissions"
-SOURCES = ("rule", "engine", "hook", "commands", "runs", "shell", "paths", "values", "linear", "globs")
+SOURCES = (
+    "rule",
+    "engine",
+    "hook",
+    "commands",
+    "patterns",
+    "runs",
+    "shell",
+    "paths",
+    "values",
+    "linear",
+    "globs",
+)
 
 SPARED = {
     # They bound time or memory, or choose words; the verdict of a small call is the same without them.
