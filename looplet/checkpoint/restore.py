@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from looplet.checkpoint.delta import decode
 from looplet.conversation import Conversation
 from looplet.engine import record
 from looplet.engine.observe import ModelCall, Request
 from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.thread import Thread, with_trailing
 from looplet.errors import CheckpointError, ModelError
+from looplet.line_delta import decode
 from looplet.prompts import task_text
 from looplet.session import LogEntry
 from looplet.types import (

@@ -22,10 +22,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from looplet import clock
-from looplet.checkpoint.delta import encode
 from looplet.checkpoint.journal import VERSION, JournalFile
 from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
+from looplet.line_delta import encode
 from looplet.types import ChatReply, Step, ToolCall, ToolResult
 
 
