@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from looplet.session import SessionLog as SessionLog
     from looplet.skills import Skill as Skill
     from looplet.streaming import StreamingHook as StreamingHook
+    from looplet.subagent import async_run_sub_loop as async_run_sub_loop, run_sub_loop as run_sub_loop
     from looplet.telemetry import (
         MetricsCollector as MetricsCollector,
         MetricsHook as MetricsHook,
@@ -152,6 +153,7 @@ _NAMES = {
     "session": "SessionLog",
     "skills": "Skill",
     "streaming": "StreamingHook",
+    "subagent": "async_run_sub_loop run_sub_loop",
     "telemetry": "MetricsCollector MetricsHook Tracer TracingHook",
     "testing": "AsyncMockLLMBackend MockLLMBackend",
     "tools": "BaseToolRegistry ToolSpec tool tools_from",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
+from looplet.engine.scope import current_run
 from looplet.errors import ModelError
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
 
@@ -228,6 +229,16 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
 
 
 def _run_tools(need: RunTools, tools: Any) -> list[Any]:
+    around = current_run.get()
+    current_run.set(need.run)
+    try:
+        return _results(need, tools)
+    finally:
+        # Not by token: an async consumer may leave in another context than it came in.
+        current_run.set(around)
+
+
+def _results(need: RunTools, tools: Any) -> list[Any]:
     calls, contexts = need.calls, need.contexts
     if len(calls) == 1 and not need.concurrent:
         return [tools.dispatch(calls[0], ctx=contexts[0])]
@@ -237,12 +248,21 @@ def _run_tools(need: RunTools, tools: Any) -> list[Any]:
 
 
 async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
+    around = current_run.get()
+    current_run.set(need.run)
+    try:
+        return await _results_async(need, tools)
+    finally:
+        current_run.set(around)
+
+
+async def _results_async(need: RunTools, tools: Any) -> list[Any]:
     import asyncio
 
     if need.concurrent and hasattr(tools, "dispatch_batch_async"):
         return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need, tools)))
     if not hasattr(tools, "dispatch_async"):
-        return list(await asyncio.wrap_future(_start(partial(_run_tools, need, tools))))
+        return list(await asyncio.wrap_future(_start(partial(_results, need, tools))))
     results = []
     for call, ctx in zip(need.calls, need.contexts, strict=True):
         results.append(await tools.dispatch_async(call, ctx=ctx))

@@ -12,6 +12,7 @@ from looplet.conversation import Conversation
 from looplet.engine.hooks import log_listener
 from looplet.engine.observe import Observers, RunObserver
 from looplet.engine.run import Plan, Run, Wire
+from looplet.engine.scope import Nesting
 from looplet.engine.slots import Slots
 from looplet.errors import ConfigError
 from looplet.events import EventPayload, LifecycleEvent
@@ -147,6 +148,7 @@ def _plan(
 ) -> Plan:
     limited = isinstance(state, DefaultState)
     given = config.max_steps != DEFAULT_MAX_STEPS
+    observers = _observers(config, slots, stream, journal)
     return Plan(
         llm=llm,
         task=task,
@@ -154,7 +156,9 @@ def _plan(
         context=context,
         session_id=config.session_id or clock.new_id(),
         slots=slots,
-        observers=Observers(_observers(config, slots, stream, journal)),
+        observers=Observers(observers),
+        nesting=[observer for observer in observers if isinstance(observer, Nesting)],
+        config=config,
         journal=journal,
         wire=_wire(llm, config),
         # A state that never runs out would never stop, so its first answer bounds it.

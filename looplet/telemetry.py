@@ -108,10 +108,6 @@ class ModelSpans(RunObserver):
         self._around: Span | None = None
         self._span: Span | None = None
 
-    def for_child(self) -> ModelSpans:
-        """Another one for a run that a tool of this run starts."""
-        return ModelSpans(self.tracer)
-
     def run_started(self, task: object, *, run_id: str) -> None:
         """Remember which span the run is in."""
         self._around = self.tracer.current_span

@@ -54,11 +54,13 @@ class RunTools(NamedTuple):
         calls: The calls, in the order of their results.
         contexts: One `ToolContext` or None for each call.
         concurrent: False runs them one after another.
+        run: Whose calls they are, for tools that start a run of their own.
     """
 
     calls: Sequence[ToolCall]
     contexts: Sequence[ToolContext | None]
     concurrent: bool = False
+    run: Any = None
 
 
 class Compact(NamedTuple):

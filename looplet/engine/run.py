@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 from looplet import clock
 from looplet.conversation import Conversation
 from looplet.engine.observe import Decision, Observers, Request
+from looplet.engine.scope import Nesting
 from looplet.engine.slots import Slots
 from looplet.session import SessionLog
 from looplet.types import (
@@ -82,6 +83,8 @@ class Plan:
         step_limit: Most steps, or None where only the state limits them.
         free_steps: Most steps of `free` tools, which cost no budget.
         overflow: What to try, in order, when the prompt is too long: each makes the next request smaller.
+        nesting: Observers that also want to hear of runs which tools of this run start.
+        config: The caller's configuration, for such runs; the engine itself does not read it.
     """
 
     llm: Any
@@ -123,6 +126,8 @@ class Plan:
     on_parse_failure: Callable[[int, str], tuple[str, str] | None] | None = None
     tool_context: Callable[[Run, ToolCall, int], ToolContext | None] | None = None
     journal: Journal | None = None
+    nesting: Sequence[Nesting] = ()
+    config: Any = None
 
     @property
     def specs(self) -> Mapping[str, Any]:

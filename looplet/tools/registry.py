@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
 from looplet.errors import ConfigError
 from looplet.tools.dispatch import finish, is_awaited, prepare, run_body, summarize, timed_out
@@ -26,6 +27,20 @@ class BaseToolRegistry:
         self._described: list[ToolSpec] = []
         self._catalog = "Available tools:"
         self._schemas: list[dict[str, Any]] = []
+
+    def copy(self) -> Self:
+        """A registry of the same class with the same tools; a tool added to one is not in the other.
+
+        What a subclass keeps beside the tools is shared by both.
+        """
+        twin = copy(self)
+        twin._tools = dict(self._tools)
+        twin._described = []
+        return twin
+
+    def remove(self, name: str) -> None:
+        """Take a tool away; there need be none of that name."""
+        self._tools.pop(name, None)
 
     def register(self, spec: ToolSpec, *, replace: bool = False) -> None:
         """Add a tool.

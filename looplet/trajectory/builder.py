@@ -38,6 +38,7 @@ class TrajectoryBuilder(RunObserver):
     ) -> None:
         self.artifacts: dict[str, Any] = {}
         self._prices = prices
+        self._redact = redact
         self._copy = Copier(redact)
         self._metadata = self._copy.mapping(metadata or {})
         self._told = Trajectory()
@@ -102,6 +103,10 @@ class TrajectoryBuilder(RunObserver):
             duration_ms=(clock.perf() - self._started_s) * 1000,
         )
 
+    def for_child(self) -> TrajectoryBuilder:
+        """The recorder of a run that a tool of this run starts; its trajectory is added when it ends."""
+        return _ChildBuilder(self, self._prices, self._redact)
+
     def add_child(self, child: Trajectory) -> None:
         """Keep the trajectory of a run that this run started."""
         self._children.append(child)
@@ -114,12 +119,19 @@ class TrajectoryBuilder(RunObserver):
             steps=tuple(self._steps),
             model_calls=tuple(self._calls),
             decisions=tuple(self._decisions),
-            usage=total_usage(self._calls),
-            cost_usd=cost_of(self._calls, self._prices) if self._prices is not None else None,
+            usage=sum((child.usage for child in self._children), total_usage(self._calls)),
+            cost_usd=self._cost(),
             artifacts=self._copy.mapping(self.artifacts),
             metadata=self._metadata,
             children=tuple(self._children),
         )
+
+    def _cost(self) -> float | None:
+        if self._prices is None:
+            return None
+        costs = [cost_of(self._calls, self._prices), *[child.cost_usd for child in self._children]]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
 
     def _last_failure(self, stop_reason: str) -> str | None:
         """The error of the model call that the run died of, if it did."""
@@ -147,3 +159,13 @@ class TrajectoryBuilder(RunObserver):
         names = tuple(str(schema.get("name", "")) for schema in schemas)
         last = self._calls[-1].tools if self._calls else ()
         return last if names == last else names  # one tuple for the many calls that offer the same
+
+
+class _ChildBuilder(TrajectoryBuilder):
+    def __init__(self, parent: TrajectoryBuilder, prices: Prices | None, redact: Redactor | bool) -> None:
+        super().__init__(prices=prices, redact=redact)
+        self._parent = parent
+
+    def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
+        super().run_ended(stop_reason, error)
+        self._parent.add_child(self.trajectory)

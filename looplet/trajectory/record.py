@@ -34,8 +34,8 @@ class Trajectory:
         decisions: What hooks and permission rules decided, in order.
         stop_reason: Why the run ended; `done` when the agent finished, empty when the end was not seen.
         error: What killed the run, or None.
-        usage: Tokens of all model calls together.
-        cost_usd: US dollars, or None where a price or a token count is missing.
+        usage: Tokens of all model calls together, those of `children` included.
+        cost_usd: The same in US dollars, or None where a price or a token count is missing.
         final_output: Arguments of the accepted done call, or `{"answer": text}`.
         artifacts: What collectors found in the world after the run.
         duration_ms: Milliseconds from start to end.
