@@ -65,7 +65,7 @@ class RunFolder:
         name = f"call_{call.index:02d}"
         self._write(f"{name}_prompt.txt", prompt_text(call))
         self._write(f"{name}_response.txt", response_text(call))
-        self._append("manifest.jsonl", json.dumps(line, sort_keys=True, allow_nan=False))
+        self._append("manifest.jsonl", json.dumps(line, allow_nan=False))
 
     def write_step(self, number: int, step: Mapping[str, Any], times: Mapping[str, float]) -> None:
         """Write one step's file."""
