@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from looplet.compact import CompactService
     from looplet.recovery import RecoveryRegistry
     from looplet.router import ModelRouter
+    from looplet.skills import Skill
     from looplet.telemetry import Tracer
     from looplet.validation import OutputSchema
 
@@ -85,6 +86,7 @@ class LoopConfig(Plain):
         workspace_root: Handed to tools as `ctx.workspace_root`.
         session_id: The run's id; a fresh one by default.
         metadata: Handed to tools as `ctx.metadata`.
+        skills: Skills that the model may activate; until then only their names and descriptions are sent.
     """
 
     max_steps: int = DEFAULT_MAX_STEPS
@@ -127,6 +129,7 @@ class LoopConfig(Plain):
     workspace_root: str | None = None
     session_id: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    skills: Sequence[Skill] = ()
 
     def from_domain(self, name: str) -> Any:
         """The callable called *name*, from here or else from `domain`."""

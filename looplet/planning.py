@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from looplet import clock
@@ -23,6 +24,7 @@ from looplet.values import dumps
 if TYPE_CHECKING:
     from looplet.checkpoint import RunJournal
     from looplet.compact import CompactService
+    from looplet.skills import Skill, SkillShelf
 
 REPLY_ROOM = 3_000
 """Tokens of the context window kept free for the reply when a prompt's size is judged."""
@@ -48,6 +50,10 @@ def prepare(
     config = config or LoopConfig()
     check_config(config)
     registry = _registry(tools)
+    if config.skills:
+        shelf, registry = _shelve(config.skills, registry)
+        config = replace(config, memory_sources=[*config.memory_sources, shelf])
+        hooks = [*(hooks or ()), shelf]
     slots = Slots(hooks or ())
     state = _bounded_state(state, config)
     session_log = SessionLog() if session_log is None else session_log
@@ -102,6 +108,21 @@ def _registry(tools: Any) -> Any:
             f"tools is {type(tools).__name__}: pass a BaseToolRegistry, or a list of functions and ToolSpecs"
         )
     return tools
+
+
+def _shelve(skills: Sequence[Skill], registry: Any) -> tuple[SkillShelf, Any]:
+    """A shelf of *skills* and the registry it adds tools to: a copy, so that the caller's stays as it is."""
+    from looplet.skills import Skill, SkillShelf
+
+    if not isinstance(skills, (list, tuple)) or not all(isinstance(skill, Skill) for skill in skills):
+        raise ConfigError(f"LoopConfig(skills={skills!r}): give a list of Skill, such as load_skills(folder)")
+    if not hasattr(registry, "copy"):
+        raise ConfigError(
+            f"LoopConfig(skills=...) with a {type(registry).__name__}: skills need a BaseToolRegistry, or a "
+            "list of functions and ToolSpecs"
+        )
+    own = registry.copy()
+    return SkillShelf(skills, own), own
 
 
 def _bounded_state(state: AgentState | None, config: LoopConfig) -> AgentState:

@@ -23,6 +23,7 @@ from looplet.errors import ConfigError
 from looplet.events import LifecycleEvent
 from looplet.loop import async_composable_loop, composable_loop
 from looplet.session import SessionLog
+from looplet.skills import SHELF_TOOLS
 from looplet.tools import BaseToolRegistry, tool, tools_from
 from looplet.tools.decorator import done
 from looplet.types import AgentState, DefaultState, Step, Usage
@@ -174,7 +175,9 @@ class _SubAgent:
         if given is None:
             raise ConfigError("run_sub_loop needs tools: pass a registry or a list, or call it from a tool")
         name = self.parent.plan.done_tool if self.parent else "done"
-        left_out = set(exclude or ()) - {name} if sub_tools is None else ()
+        left_out = set(exclude or ()) - {name} if sub_tools is None else set[str]()
+        if self.parent is not None and self.parent.plan.config.skills:
+            left_out |= SHELF_TOOLS  # what they would add goes to the run around it
         registry = clone_tools_excluding(given, left_out)
         if name not in registry.tool_names:
             registry.register(tool(name=name)(done))

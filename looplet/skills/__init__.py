@@ -5,7 +5,7 @@ its tools with them.
 """
 
 from looplet.skills.folder import load_skill, load_skills
-from looplet.skills.shelf import SkillShelf
+from looplet.skills.shelf import SHELF_TOOLS, SkillShelf
 from looplet.skills.skill import Skill
 
-__all__ = ["Skill", "SkillShelf", "load_skill", "load_skills"]
+__all__ = ["SHELF_TOOLS", "Skill", "SkillShelf", "load_skill", "load_skills"]

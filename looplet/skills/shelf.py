@@ -11,6 +11,10 @@ from looplet.skills.skill import Skill
 from looplet.tools import BaseToolRegistry, ToolSpec
 
 ACTIVATE, READ_FILE = "activate_skill", "read_skill_file"
+
+SHELF_TOOLS = frozenset({ACTIVATE, READ_FILE})
+"""Names of the tools that a shelf brings itself."""
+
 MOST_FILES = 100
 """Bundled files that an activation lists."""
 
@@ -28,13 +32,15 @@ class SkillShelf:
         registry: Gets `activate_skill` and `read_skill_file` now, and a skill's tools when it is activated.
 
     Raises:
-        ConfigError: Two skills have one name, or a tool's name is taken.
+        ConfigError: Two skills have one name, or a skill brings a tool that is invalid or exists.
     """
 
     def __init__(self, skills: Sequence[Skill], registry: BaseToolRegistry) -> None:
         self.skills = {skill.name: skill for skill in skills}
         if len(self.skills) != len(skills):
             raise ConfigError(f"two skills have one name: {sorted(skill.name for skill in skills)}")
+        for skill in skills:
+            skill.register(registry.copy())  # what cannot be activated is refused before the run
         self.active: list[str] = []
         self._registry = registry
         one_name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -62,6 +68,9 @@ class SkillShelf:
             text = memory.load(state) if hasattr(memory, "load") else memory
             parts += [str(text)] if text else []
         return "\n".join(parts)
+
+    def pre_loop(self, state: Any, session_log: Any, context: Any) -> None:
+        """Nothing: a shelf is among a run's hooks so that checkpoints keep what is active."""
 
     def save_state(self) -> list[str]:
         """The active skills, for a checkpoint."""
