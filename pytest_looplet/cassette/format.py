@@ -1,13 +1,14 @@
 """The cassette file: interactions to text and back.
 
 A request that continues an earlier one is written as `like: 2`, `keep: 4`: what call 2 sent up to its 4th
-turn, and below it only what came on top. So a file grows with the work done and not with its square.
+turn, and below it only what came on top; a long text that repeats the one at its place in call 2, as lines
+of that. So a file grows with the work done and not with its square.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_looplet.cassette.encoding import Shown, bytes_of, shown, strict_json
 from pytest_looplet.cassette.errors import CassetteUnreadable
 from pytest_looplet.cassette.exchange import Headers, Reply, Request
 from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.repeated import put_in, take_out
 from pytest_looplet.cassette.vcr_format import interactions_of_vcr
 from pytest_looplet.cassette.yaml_in import NotYaml, from_yaml
 from pytest_looplet.cassette.yaml_out import to_yaml
@@ -25,9 +27,11 @@ VERSION = 1
 
 _HEAD = """\
 # Recorded by pytest-looplet and replayed offline. `like: 2` with `keep: 4` stands for what call 2 sent, up
-# to its 4th turn; below it is what came on top.
+# to its 4th turn; below it is what came on top. `[3, 9]` under `lines` stands for lines 3 to 9 (the first is
+# 0, the 9th not included) of the text at that place in that call.
 """
 _END = "...\n"  # YAML's own end mark: without it a file that was cut would read as a shorter one
+_LOOKED_AT = 64  # calls that are compared with one that continues none of them, as far as its reader saw
 _ENDED = ("whole", "cut", "cancelled")
 
 
@@ -74,16 +78,22 @@ def _asked_body(interaction: Interaction, written: list[Interaction]) -> Shown:
         return shown(interaction.request.body)
     style = {} if body.style == "compact" else {"style": body.style}
     number, kept = _nearest(interaction, body, written)
-    base = written[number - 1].body if kept else None
-    added = _added(body, base, kept) if base else None
+    base = written[number - 1].body if number else None
+    left, repeated = take_out(body, base, kept) if base else (body.json, [])
+    if base is None or not (kept or repeated):
+        return {**style, "json": body.json}
+    added = _added(replace(body, json=left), base, kept)
     if added is None:
         return {**style, "json": body.json}
-    return {"like": number, "keep": kept, **style, **added}
+    return {"like": number, "keep": kept, **style, **added, **({"repeated": repeated} if repeated else {})}
 
 
 def _nearest(interaction: Interaction, body: Body, written: list[Interaction]) -> tuple[int, int]:
-    """Which written call shares most turns with *body*, and how many; the newest of several."""
-    best, most = 0, 0
+    """Which written call shares most turns with *body*, and how many; the newest of several.
+
+    Where none shares a turn, it is the newest of the same kind: its prompt may be the beginning of this one.
+    """
+    best, most = 0, -1
     for number in range(len(written), 0, -1):
         other = written[number - 1]
         if other.body is None or other.body.thread != body.thread or other.body.style is None:
@@ -94,6 +104,8 @@ def _nearest(interaction: Interaction, body: Body, written: list[Interaction]) -
         if shared > most:
             best, most = number, shared
         if body.base is other.body or most == len(body.turns):
+            break
+        if body.base is None and len(written) - number > _LOOKED_AT:
             break
     return best, most
 
@@ -131,9 +143,11 @@ def _same(a: Any, b: Any) -> bool:
 def _continued(base: Body, thread: str, kept: int, made: Shown) -> dict[str, Any]:
     """The JSON of a body that was written as what it adds to *base*."""
     added = dict(made.get("json", {}))
-    turns = base.turns[:kept] + list(added.pop(thread, []))
     gone = made.get("without", [])
-    return {name: value for name, value in base.json.items() if name not in gone} | added | {thread: turns}
+    stays = {name: value for name, value in base.json.items() if name not in gone}
+    if not thread:
+        return stays | added
+    return stays | added | {thread: base.turns[:kept] + list(added.pop(thread, []))}
 
 
 def _reply_out(reply: Reply | None) -> dict[str, Any]:
@@ -245,9 +259,10 @@ def _body_in(asked: dict[str, Any], earlier: list[Interaction]) -> Body | None:
         return Body(value, _thread_of(value), style) if isinstance(value, dict) else None
     like, kept = asked["like"], asked["keep"]
     base = earlier[like - 1].body if like >= 1 else None
-    if base is None or not base.thread or not 0 < kept <= len(base.turns):
+    if base is None or not 0 <= kept <= len(base.turns):
         raise ValueError(f"it continues call {like} at turn {kept}, where there is none")
-    return Body(_continued(base, base.thread, kept, asked), base.thread, style, kept, base)
+    made = put_in(_continued(base, base.thread, kept, asked), base.json, asked.get("repeated", []))
+    return Body(made, base.thread, style, kept, base if kept else None)
 
 
 def _thread_of(value: dict[str, Any]) -> str:
