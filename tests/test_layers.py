@@ -21,7 +21,7 @@ LAYERS = (
     (
         "vocabulary",
         "events hook_decision conversation session memory history parse schema values prompts"
-        " redact shrink text encode",
+        " redact shrink text encode line_delta",
         "freely",
     ),
     ("outside", "tools backends", "never"),
