@@ -45,6 +45,7 @@ def note_run(node: pytest.Item, trajectory: Trajectory) -> None:
 
 
 checks_key = pytest.StashKey[list[Callable[[], None]]]()
+tells_key = pytest.StashKey[list[Callable[[], None]]]()
 causes_key = pytest.StashKey[list[Callable[[], BaseException | None]]]()
 ended_key = pytest.StashKey[bool]()
 
@@ -57,6 +58,11 @@ def after_the_body(node: pytest.Item, check: Callable[[], None]) -> None:
 def rather_blame(node: pytest.Item, find: Callable[[], BaseException | None]) -> None:
     """When the body of *node* fails, raise what *find* gives instead, if it gives anything."""
     node.stash.setdefault(causes_key, []).append(find)
+
+
+def when_it_ended(node: pytest.Item, tell: Callable[[], None]) -> None:
+    """Call *tell* when the body of *node* has ended, however it did, and before its report is made."""
+    node.stash.setdefault(tells_key, []).append(tell)
 
 
 def ran_to_its_end(node: pytest.Item) -> bool:
@@ -80,6 +86,9 @@ class Recorder:
             if cause is error:
                 raise
             raise cause from error
+        finally:
+            for tell in item.stash.get(tells_key, ()):
+                tell()
         for check in item.stash.get(checks_key, ()):
             check()
 

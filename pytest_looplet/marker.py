@@ -21,7 +21,7 @@ class Marked:
         match: `strict` or `sequence`.
         live: Call the provider; only with `--looplet-live`.
         drift: Policy for each class of drift.
-        model: `provider:name`.
+        model: `provider:name`; where several are named, the one that this item is for.
     """
 
     cassette: str | None = None
@@ -44,12 +44,25 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         ),
         f"a dict of {', '.join(DRIFT_CLASSES)} to 'fail' or 'warn'",
     ),
-    "model": (lambda value: isinstance(value, str) and all(value.partition(":")), "'provider:name'"),
+    "model": (
+        lambda value: (
+            _is_model(value)
+            or (isinstance(value, list | tuple) and bool(value) and all(map(_is_model, value)))
+        ),
+        "'provider:name', or a list of such names",
+    ),
 }
+
+MODEL = "looplet_model_of_item"
+"""Parameter of a test that runs once for each of several models."""
+
+
+def _is_model(value: object) -> bool:
+    return isinstance(value, str) and all(value.partition(":"))
 
 
 def check(metafunc: pytest.Metafunc) -> None:
-    """Refuse wrong arguments of a test's markers, while it is collected.
+    """Refuse wrong arguments of a test's markers, while it is collected; several models make several tests.
 
     Raises:
         pytest.Collector.CollectError: the text names the test, the argument and what it may be.
@@ -60,6 +73,10 @@ def check(metafunc: pytest.Metafunc) -> None:
             raise pytest.Collector.CollectError(
                 f"{metafunc.definition.nodeid}: @pytest.mark.looplet: {problem}"
             )
+    models = _together(metafunc.definition).get("model")
+    if isinstance(models, list | tuple):
+        metafunc.fixturenames.append(MODEL)
+        metafunc.parametrize(MODEL, list(models), indirect=True, ids=list(models))
 
 
 def _problem(mark: pytest.Mark) -> str:
@@ -78,7 +95,14 @@ def _problem(mark: pytest.Mark) -> str:
 
 def marked(node: pytest.Item) -> Marked:
     """What the markers of *node*, its class and its module say together."""
+    together = _together(node)
+    if isinstance(together.get("model"), list | tuple):
+        together["model"] = node.callspec.params[MODEL]  # type: ignore[attr-defined]
+    return Marked(**together)
+
+
+def _together(node: pytest.Item) -> dict[str, Any]:
     together: dict[str, Any] = {}
     for mark in reversed(list(node.iter_markers("looplet"))):
         together |= mark.kwargs
-    return Marked(**together)
+    return together

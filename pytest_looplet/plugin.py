@@ -21,10 +21,16 @@ from pytest_looplet.fixtures import (
     looplet_capture as looplet_capture,
     looplet_case as looplet_case,
     looplet_cassette as looplet_cassette,
+    looplet_clock as looplet_clock,
+    looplet_human as looplet_human,
     looplet_judge as looplet_judge,
+    looplet_model_of_item as looplet_model_of_item,
+    looplet_permissions as looplet_permissions,
     looplet_run as looplet_run,
     looplet_script as looplet_script,
+    looplet_tools as looplet_tools,
     looplet_trial as looplet_trial,
+    looplet_workspace as looplet_workspace,
 )
 
 if TYPE_CHECKING:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from looplet.config import LoopConfig
-from looplet.tools import BaseToolRegistry, tools_from
+from looplet.errors import ConfigError
 from looplet.trajectory import Trajectory, TrajectoryBuilder
 from looplet.trajectory.run import async_run_loop, run_loop
 from looplet.types import AgentState
@@ -18,9 +19,19 @@ from pytest_looplet.ledger import note_run, record
 from pytest_looplet.run_failed import RunFailed
 from pytest_looplet.saved import save_run
 from pytest_looplet.tapes import rerecord_command
+from pytest_looplet.wiring import clock_of, wired
 
 OWN_BACKENDS = "looplet.testing"
 """Backends from here say what a test scripted: no cassette is needed for them."""
+
+
+class Agent(Protocol):
+    """A prepared agent, such as an `AgentPreset`."""
+
+    config: LoopConfig
+    hooks: Sequence[Any]
+    tools: Any
+    state: Any
 
 
 class LoopletRun:
@@ -33,11 +44,13 @@ class LoopletRun:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
         self._cassette: Cassette | None = None
+        self._last: dict[str, Any] | None = None
 
     def __call__(
         self,
         task: Any,
         *,
+        agent: Agent | None = None,
         llm: Any = None,
         tools: Any = None,
         hooks: Sequence[Any] | None = None,
@@ -50,8 +63,11 @@ class LoopletRun:
 
         Args:
             task: What the agent is asked.
+            agent: A prepared agent with `config`, `hooks`, `tools` and `state`; what is given beside it takes
+                the place of its own, hooks are added. Its state is copied, so that it can run again.
             llm: The backend; `looplet_backend` if None.
-            tools: A registry or a list of tools; `done(answer: str)` is added if it has no done tool.
+            tools: A registry or a list of tools; `done(answer: str)` is added if it has no done tool. If
+                None, those of `looplet_tools` where the test asks for it.
             hooks, config, state: As for `composable_loop`.
             check: Raise for a run that died; else its trajectory comes back with `error` set.
             config_fields: Fields of `LoopConfig` that replace those of *config*.
@@ -59,14 +75,16 @@ class LoopletRun:
         Raises:
             RunFailed: the run died; the exception carries its trajectory.
         """
-        builder, arguments = self._prepare(llm, task, tools, hooks, config, state, config_fields)
-        run_loop(builder=builder, **arguments)
+        builder, arguments = self._prepare(task, agent, llm, tools, hooks, config, state, config_fields)
+        with clock_of(self._request):
+            run_loop(builder=builder, **arguments)
         return self._finish(builder, check)
 
     async def async_(
         self,
         task: Any,
         *,
+        agent: Agent | None = None,
         llm: Any = None,
         tools: Any = None,
         hooks: Sequence[Any] | None = None,
@@ -76,44 +94,86 @@ class LoopletRun:
         **config_fields: Any,
     ) -> Trajectory:
         """The same on the running event loop."""
-        builder, arguments = self._prepare(llm, task, tools, hooks, config, state, config_fields)
-        await async_run_loop(builder=builder, **arguments)
+        builder, arguments = self._prepare(task, agent, llm, tools, hooks, config, state, config_fields)
+        with clock_of(self._request):
+            await async_run_loop(builder=builder, **arguments)
         return self._finish(builder, check)
+
+    def resume(self, **changes: Any) -> Trajectory:
+        """Go on with the last run from its `checkpoint_dir`, as another process would.
+
+        Args:
+            changes: Arguments of the call that differ from those of the last run: `llm`, most often.
+
+        Raises:
+            ConfigError: nothing ran yet, or the last run wrote no checkpoints.
+            RunFailed: the run died.
+        """
+        arguments = self._again(changes)
+        return self(arguments.pop("task"), **arguments)
+
+    async def async_resume(self, **changes: Any) -> Trajectory:
+        """`resume` on the running event loop."""
+        arguments = self._again(changes)
+        return await self.async_(arguments.pop("task"), **arguments)
+
+    def _again(self, changes: dict[str, Any]) -> dict[str, Any]:
+        if self._last is None:
+            raise ConfigError("looplet_run.resume: there is no run yet; call looplet_run(...) before it")
+        # Not the state: a new process has none, and the checkpoint brings it back.
+        arguments = {**self._last, "state": None, **changes}
+        config = arguments["config"] or getattr(arguments["agent"], "config", None) or LoopConfig()
+        if not (arguments.get("checkpoint_dir") or config.checkpoint_dir):
+            raise ConfigError(
+                "looplet_run.resume: the last run wrote no checkpoints; run it with checkpoint_dir=tmp_path"
+            )
+        return arguments
 
     def _prepare(
         self,
-        llm: Any,
         task: Any,
+        agent: Agent | None,
+        llm: Any,
         tools: Any,
         hooks: Sequence[Any] | None,
         config: LoopConfig | None,
         state: AgentState | None,
         config_fields: dict[str, Any],
     ) -> tuple[TrajectoryBuilder, dict[str, Any]]:
+        self._last = {"task": task, "agent": agent, "llm": llm, "tools": tools, "hooks": hooks}
+        self._last |= {"config": config, **config_fields}
+        if agent is not None:
+            config = config or agent.config
+            tools = agent.tools if tools is None else tools
+            hooks = [*(agent.hooks or ()), *(hooks or ())]
+            state = deepcopy(agent.state) if state is None else state
         config = replace(config or LoopConfig(), **config_fields)
-        metadata: dict[str, Any] = {"test": self._request.node.nodeid}
         if llm is None:
             llm = self._request.getfixturevalue("looplet_backend")
+        builder = TrajectoryBuilder(metadata=self._metadata(llm))
+        return builder, {
+            "llm": llm,
+            "task": task,
+            "state": state,
+            **wired(self._request, builder, tools=tools, hooks=list(hooks or ()), config=config),
+        }
+
+    def _metadata(self, llm: Any) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"test": self._request.node.nodeid}
         if not type(llm).__module__.startswith(OWN_BACKENDS):
             cassette = self._request.getfixturevalue("looplet_cassette")
             if cassette is not None:
                 metadata["cassette"] = str(cassette.path)
                 metadata["rerecord"] = rerecord_command(self._request.node)
                 self._cassette = cassette
-        arguments = {
-            "llm": llm,
-            "task": task,
-            "tools": with_done(tools, config.done_tool),
-            "hooks": hooks,
-            "config": config,
-            "state": state,
-        }
-        return TrajectoryBuilder(metadata=metadata), arguments
+        return metadata
 
     def _finish(self, builder: TrajectoryBuilder, check: bool) -> Trajectory:
         trajectory = builder.trajectory
         if self._cassette is not None and self._cassette.recorded:
             trajectory = trajectory.with_metadata(recorded=True)
+        if self._cassette is not None and self._cassette.drift_expected:
+            trajectory = trajectory.with_metadata(expected_drift=self._cassette.drift_expected)
         node = self._request.node
         note_run(node, trajectory)
         if not hasattr(node, "asked_by"):  # the run of an eval's agent is saved whole, when it has ended
@@ -127,10 +187,3 @@ def make(request: pytest.FixtureRequest) -> LoopletRun:
     """What the fixture gives; from now on the session's report knows of its runs."""
     record(request.config)
     return LoopletRun(request)
-
-
-def with_done(tools: Any, done_tool: str) -> BaseToolRegistry:
-    """*tools* as a registry that can finish: `done(answer: str)` is added where nothing is called so."""
-    if isinstance(tools, BaseToolRegistry):
-        return tools
-    return tools_from(list(tools or ()), include_done=done_tool == "done")

@@ -12,10 +12,13 @@ import pytest
 
 from pytest_looplet.cassette import Cassette, UnplayedInteractions, open_cassette
 from pytest_looplet.keys import SUFFIX, lend
-from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record
+from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record, when_it_ended
 from pytest_looplet.marker import Marked, marked
 from pytest_looplet.names import safe_name
 from pytest_looplet.settings import Settings, Unused, settings_of
+
+cassette_key = pytest.StashKey[Cassette]()
+"""On an item: its open cassette."""
 
 
 @contextmanager
@@ -49,8 +52,10 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
         allow_hosts=settings.allow_hosts,
         rerecord_command=rerecord_command(node),
     )
+    node.stash[cassette_key] = cassette
     after_the_body(node, lambda: check(cassette, settings.unused))
     rather_blame(node, lambda: cassette.stopped)
+    when_it_ended(node, lambda: _tell_expected_drift(node, cassette))
     cassette.open()
     try:
         yield cassette
@@ -68,11 +73,26 @@ def check(cassette: Cassette, unused: Unused) -> None:
     """
     if cassette.stopped is not None:
         raise cassette.stopped
-    report = "" if cassette.mode != "replay" else cassette.unplayed_report
+    skips = cassette.mode != "replay" or cassette.drift_expected
+    report = "" if skips else cassette.unplayed_report
     if report and unused == "error":
         raise UnplayedInteractions(report)
     if report and unused == "warn":
         warnings.warn(report, stacklevel=2)
+
+
+def expect_drift(node: pytest.Item, why: str) -> None:
+    """The test *node* itself changed what its agent sees: let the replay go on, and say so in its report."""
+    cassette = node.stash.get(cassette_key, None)
+    if cassette is not None:
+        cassette.expect_drift(why)
+
+
+def _tell_expected_drift(node: pytest.Item, cassette: Cassette) -> None:
+    if cassette.drift_expected and cassette.drifts:
+        texts = [drift.text for drift in cassette.drifts]
+        head = f"recorded replies played in order, because {cassette.drift_expected}"
+        node.add_report_section("call", "looplet drift", "\n".join([head, *texts]))
 
 
 def cassette_path(node: pytest.Item, settings: Settings, wishes: Marked) -> Path:

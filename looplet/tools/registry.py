@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Self
 
 from looplet.errors import ConfigError
-from looplet.tools.dispatch import finish, is_awaited, prepare, run_body, summarize, timed_out
+from looplet.tools.dispatch import Ready, finish, is_awaited, prepare, run_body, summarize, timed_out
 from looplet.tools.spec import ToolSpec
 from looplet.types import ToolCall, ToolContext, ToolResult
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class BaseToolRegistry:
-    """Tools by name. Subclasses may override `_summarize_args`, `_store_result` and `_refuse`."""
+    """Tools by name. Subclasses may override `_summarize_args`, `_store_result`, `_refuse` and `_ready`."""
 
     def __init__(self) -> None:
         self._tools: dict[str, ToolSpec] = {}
@@ -115,6 +115,10 @@ class BaseToolRegistry:
         """The error result of a call that must not run, or None; asked before the arguments are checked."""
         return None
 
+    def _ready(self, call: ToolCall, ctx: ToolContext | None) -> Ready | ToolResult:
+        """A call that may run, or the result it is refused with; asked once for each call."""
+        return prepare(self, call, ctx)
+
     def refusal(self, call: ToolCall) -> ToolResult | None:
         """The error result that *call* would get without its tool being run, or None where it would run.
 
@@ -129,7 +133,7 @@ class BaseToolRegistry:
         Raises:
             BaseException: `KeyboardInterrupt` and its like, when the tool raises one.
         """
-        ready = prepare(self, call, ctx)
+        ready = self._ready(call, ctx)
         if isinstance(ready, ToolResult):
             return ready
         if ready.spec.timeout_s is not None:
@@ -167,7 +171,7 @@ class BaseToolRegistry:
         if type(self).dispatch is not BaseToolRegistry.dispatch:
             # A subclass that has its own way of calling tools keeps it in the async loop.
             return await waiting.on_thread(lambda: self.dispatch(call, ctx=ctx))
-        ready = prepare(self, call, ctx)
+        ready = self._ready(call, ctx)
         if isinstance(ready, ToolResult):
             return ready
         outcome = await waiting.run_async(ready)

@@ -93,6 +93,21 @@ class Cassette:
         """What ended the replay, or None."""
         return self._tape.stopped
 
+    @property
+    def drift_expected(self) -> str:
+        """Why requests may differ, as `expect_drift` was told; empty if they may not."""
+        return self._tape.drift_expected
+
+    def expect_drift(self, why: str) -> None:
+        """From now on, a request that no recorded call answers is answered by the next one in order.
+
+        For a test that itself changes what the agent sees. What differs is told in `drifts`.
+
+        Args:
+            why: What was changed; the first reason is kept.
+        """
+        self._tape.drift_expected = self._tape.drift_expected or why
+
     def forgive(self) -> None:
         """Forget what ended the replay: for code that expects it, such as a test of a test."""
         self._tape.stopped = None

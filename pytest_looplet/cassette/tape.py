@@ -68,6 +68,8 @@ class Tape:
         drifts: Differences that did not stop the replay.
         stopped: What did, if anything; raised again when the cassette is closed.
         only_plays: Whether nothing may go to the network.
+        drift_expected: Why requests may differ from now on, because the test itself changed something;
+            recorded replies that match no longer then play in their order. Empty if they may not.
         allowed: Hosts that may be connected to all the same, and what their names stand for.
     """
 
@@ -97,6 +99,7 @@ class Tape:
         self._matcher = Matcher(rules.normalizers, rules.warned) if rules.warned else self._strict
         self._index: dict[Key | str, deque[Interaction]] | None = None
         self.only_plays = plays and not records
+        self.drift_expected = ""
         self.allowed: set[str] = set()
         self._slots: list[Slot] = []
         self._front = 0
@@ -137,7 +140,7 @@ class Tape:
             body = self._reader.read(request.body)
             call = Interaction(self._scrubs.request(request, body), body)
             if self.plays:
-                found = self._find(call)
+                found = self._find(call) or self._next(call)
                 if found is not None:
                     found.played = True
                     assert found.reply is not None
@@ -164,6 +167,8 @@ class Tape:
         index = self._indexed()
         key = self._key(call)
         waiting = index.get(key)
+        while waiting and waiting[0].played:  # in its order, when drift was expected
+            waiting.popleft()
         if not waiting:
             return None
         found = waiting[0]
@@ -174,6 +179,17 @@ class Tape:
             self.drifts.append(explained)
         waiting.popleft()
         return found
+
+    def _next(self, call: Interaction) -> Interaction | None:
+        """The earliest call that was not played, where drift is expected; it is noted what differs."""
+        if not self.drift_expected or self.records:
+            return None
+        where = call.request.method, call.request.path
+        for found in self.unplayed:
+            if (found.request.method, found.request.path) == where:
+                self.drifts.append(self._explainer().differs(call, found))
+                return found
+        return None
 
     def _explain(self, call: Interaction, found: Interaction) -> Drift | None:
         """What differs although the key is the same; only looked for where something may."""
