@@ -23,6 +23,14 @@ _COMMAND_AT_START = r"(?m)^(\s*):(?=:)"  # GitHub: ::error::
 _COMMAND_ANYWHERE = r"##(?=\w*\[)"  # GitHub, Azure, TeamCity: ##[error], ##vso[…], ##teamcity[…]
 
 
+def visible(text: str) -> str:
+    r"""*text* with control, invisible and direction-changing characters as escapes such as `\x1b`.
+
+    Newlines and tabs stay.
+    """
+    return text if text.isascii() and text.isprintable() else re.sub(_UNSAFE, _escape, text)
+
+
 def escape_terminal(text: str, *, lines: bool = False) -> str:
     r"""*text* with everything replaced that a terminal or a CI log would act on.
 
@@ -33,7 +41,7 @@ def escape_terminal(text: str, *, lines: bool = False) -> str:
         text: Any text.
         lines: Keep newlines and tabs; else they become `\n` and `\t`, and the result is one line.
     """
-    safe = text if text.isascii() and text.isprintable() else re.sub(_UNSAFE, _escape, text)
+    safe = visible(text)
     if not lines:
         safe = safe.replace("\n", "\\n").replace("\t", "\\t")
     if "##" in safe:

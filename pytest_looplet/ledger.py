@@ -41,6 +41,8 @@ def note_run(node: pytest.Item, trajectory: Trajectory) -> None:
         "error": trajectory.error,
         "duration_ms": round(trajectory.duration_ms, 1),
     }
+    if settings_of(node.config).keeps_runs:
+        run["trajectory"] = trajectory.to_json()
     node.stash.setdefault(facts_key, {}).setdefault("runs", []).append(run)
 
 
@@ -109,6 +111,7 @@ class Recorder:
         if report.failed and (facts or checks_key in item.stash):
             make_safe(report)
         if facts and (call.when == "call" or (call.when == "setup" and not report.passed)):
+            facts.setdefault("line", (item.location[1] or -1) + 1)
             report.looplet = facts  # type: ignore[attr-defined]
         return report
 
@@ -157,9 +160,10 @@ class Ledger:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the scores."""
-        from pytest_looplet.report.terminal import show
+        from pytest_looplet.report.terminal import annotate, show
 
         show(terminalreporter)
+        annotate(terminalreporter)
 
     def pytest_unconfigure(self) -> None:
         """Remove the folder in which workers met."""

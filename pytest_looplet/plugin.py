@@ -58,7 +58,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("require-all", {"action": "store_true"}, "a required eval that was left out is red: for CI"),
     ("baseline", {"metavar": "FILE"}, "compare with an accepted report (.json); what got worse is red"),
     ("accept", {"action": "store_true"}, "take today's results as the new baseline; refused when CI is set"),
-    ("report", {"action": "append", "metavar": "FILE"}, "write a report (.json); repeatable"),
+    ("report", {"action": "append", "metavar": "FILE"}, "write a report (.json, .html or .md); repeatable"),
     ("model", {"metavar": "PROVIDER:NAME"}, "the model under test, for example openai:gpt-4o-mini"),
     ("judge", {"metavar": "PROVIDER:NAME"}, "the model that grades"),
 )

@@ -18,7 +18,7 @@ Policy: TypeAlias = Literal["fail", "warn"]
 DriftClass: TypeAlias = Literal["prompt", "history", "tools", "params", "model", "calls"]
 
 DRIFT_CLASSES: tuple[str, ...] = get_args(DriftClass)
-REPORT_SUFFIXES = (".json",)
+REPORT_SUFFIXES = (".json", ".html", ".md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class Settings:
     model: str | None = None
     judge: str | None = None
     base_url: str | None = None
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Whether a report will show whole trajectories."""
+        return self.accept or any(path.suffix != ".md" for path in self.reports)
 
     @property
     def calls_models(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,7 @@ class GateItem(pytest.Item):
             module=planned.module,
             passed=bool(found and found.passed),
             text=_text(found),
+            demands=asdict(planned.demands),
         )
         if found is None:
             pytest.skip(_text(found))
@@ -104,8 +107,13 @@ def _report(config: pytest.Config, planned: PlannedEval, found: SuiteVerdict | N
             planned.gate, location, {}, "passed", None, when, duration=0.0, start=now, stop=now
         )
         if when == "call":
-            facts = {"gate": planned.name, "module": planned.module, "passed": bool(found and found.passed)}
-            report.looplet = {**facts, "text": _text(found)}  # type: ignore[attr-defined]
+            facts: dict[str, Any] = {
+                "gate": planned.name,
+                "module": planned.module,
+                "passed": bool(found and found.passed),
+            }
+            facts |= {"text": _text(found), "demands": asdict(planned.demands)}
+            report.looplet = facts  # type: ignore[attr-defined]
             if found is None:
                 report.outcome = "skipped"
                 report.longrepr = (planned.module, 0, f"Skipped: {_text(found)}")

@@ -309,6 +309,10 @@ def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, 
         required=demands.required,
         duration_ms=round(result.duration_ms, 1),
     )
+    if settings_of(item.config).keeps_runs and isinstance(item.parent, EvalModule):
+        trajectory = results_of(item.config).to_report(item.parent, cell, item.nodeid)
+        if trajectory is not None:
+            note(item, trajectory=trajectory)
 
 
 def item_name(item: pytest.Item) -> str:

@@ -40,6 +40,7 @@ class Results:
         self._known: dict[str, Outcome] = {}
         self._told: set[int] = set()
         self._packed: dict[int, bytes] = {}
+        self._reported: dict[str, str] = {}
 
     def get(self, file: pytest.Collector, cell: Cell) -> Outcome | None:
         """The outcome of *cell* for the evals of *file*, or None before it has run here."""
@@ -54,6 +55,19 @@ class Results:
             packed = self._packed[id(outcome)] = pickle.dumps(Trajectory.from_json(outcome.trajectory))
         run: Trajectory = pickle.loads(packed)
         return run
+
+    def to_report(self, file: pytest.Collector, cell: Cell, teller: str) -> str | None:
+        """The run of *cell* as JSON, for the one eval of it that tells the report: the first that asks."""
+        key = _key(file, cell)
+        if self._reported.setdefault(key, teller) != teller:
+            return None
+        if cell.saved is not None:
+            try:
+                return Trajectory.load(cell.saved).to_json()
+            except TraceError:
+                return None  # its evals say so
+        outcome = self._known.get(key)
+        return outcome.trajectory if outcome is not None else None
 
     def was_told(self, outcome: Outcome) -> bool:
         """Whether *outcome* was asked about before: its whole report need not be shown twice."""

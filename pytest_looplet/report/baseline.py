@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from looplet.evals.compare import Comparison, Judged, Key, compare
+from looplet.trajectory import Trajectory
+from looplet.trajectory.diff import difference
 from pytest_looplet.report.model import SCHEMA, EvalRow
 
 
@@ -37,6 +39,19 @@ def against(path: Path, rows: Iterable[EvalRow], *, fresh: bool) -> Comparison:
     """Today's *rows* against the accepted report at *path*."""
     today = {(row.module, row.eval, row.case, row.trial): Judged(row.standing, row.score) for row in rows}
     return compare(read(path), today, fresh=fresh)
+
+
+def differences(path: Path, runs: Mapping[str, Trajectory]) -> dict[str, tuple[str, ...]]:
+    """How each of *runs* behaved otherwise than its accepted run in the report at *path*, in lines."""
+    if not runs:
+        return {}
+    accepted = json.loads(path.read_bytes()).get("runs", {})
+    found = {}
+    for name, run in runs.items():
+        if name in accepted:
+            before = Trajectory.from_json(json.dumps(accepted[name]), source=f"{path}: the run {name}")
+            found[name] = tuple(difference(before, run, names=("baseline", "this")))
+    return {name: lines for name, lines in found.items() if lines}
 
 
 def _judged(evals: Iterable[Mapping[str, Any]]) -> dict[Key, Judged]:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from looplet.evals.compare import Comparison
+from looplet.errors import TraceError
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.report import baseline
+from pytest_looplet.report.files import write, write_summary
+from pytest_looplet.report.merge import LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
-from pytest_looplet.settings import settings_of
+from pytest_looplet.settings import Settings, settings_of
 
 report_key = pytest.StashKey[SessionReport]()
 
@@ -23,25 +25,37 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
     """Make the session's report; turn the session red if its evals say nothing; write the files."""
     settings = settings_of(session.config)
     problems, remarks = _problems(session, rows)
-    report = SessionReport.of(rows, int(session.exitstatus), problems, remarks)
+    report = replace(
+        SessionReport.of(rows, int(session.exitstatus), problems, remarks),
+        fresh=settings.calls_models,
+        planned={"::".join(p.key): len(p.cells) for p in plan_of(session.config).evals.values()},
+    )
     if settings.baseline is not None and report.evals and not settings.accept:
         comparison = baseline.against(settings.baseline, report.evals, fresh=settings.calls_models)
-        worse = _worse(comparison)
-        report = replace(report, comparison=comparison, problems=(*report.problems, *worse))
+        report = replace(
+            report,
+            comparison=comparison,
+            problems=(*report.problems, *worse(comparison)),
+            differences=baseline.differences(settings.baseline, report.runs),
+        )
     if report.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = replace(report, exit_status=int(session.exitstatus))
     session.config.stash[report_key] = report
-    accepted = (settings.baseline,) if settings.accept and settings.baseline and report.evals else ()
-    for path in (*settings.reports, *accepted):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(report.to_json(), encoding="utf-8")
+    try:
+        _write(report, settings)
+    except (TraceError, OSError) as error:
+        session.config.stash[report_key] = replace(report, problems=(*report.problems, str(error)))
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-def _worse(comparison: Comparison) -> list[str]:
-    if comparison.is_of_other_cases:
-        return ["the baseline is of other evals and cases: nothing could be compared"]
-    return [f"{name} regressed against the baseline" for _, name in comparison.regressed]
+def _write(report: SessionReport, settings: Settings) -> None:
+    for path in settings.reports:
+        write(report, path)
+    if settings.accept and settings.baseline and report.evals:
+        runs = {name: run.behaviour() for name, run in report.runs.items()}
+        write(replace(report, runs=runs), settings.baseline)
+    write_summary(report)
 
 
 def _problems(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
@@ -58,6 +72,6 @@ def _problems(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> tuple[
     if missing and session.exitstatus == pytest.ExitCode.OK:
         problems.append(f"{len(missing)} selected evals were never reported, for example {missing[0]}")
     if left_out := plan.left_out():
-        text = f"required evals were left out: {', '.join(left_out)}"
+        text = LEFT_OUT + ", ".join(left_out)
         (problems if settings_of(config).require_all else remarks).append(text)
     return problems, remarks

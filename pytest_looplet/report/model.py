@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from looplet.evals.compare import Comparison
 from looplet.evals.gate import Standing
+from looplet.trajectory import Trajectory
+from looplet.trajectory.encode import encode
 from pytest_looplet.report.changes import as_json
+from pytest_looplet.report.timeless import timeless, timing_of
 
 SCHEMA = "looplet-session-report/1"
 
@@ -28,6 +31,8 @@ class EvalRow:
         score, label, metrics, reason: What the eval said, and why it is red.
         required: Whether leaving it out is a failure.
         duration_ms: Milliseconds the eval took; the agent's are not in it.
+        order: Position of the eval in its file, from 0.
+        line: Line of the eval in its file, from 1; 0 if it is not known.
     """
 
     module: str
@@ -42,6 +47,13 @@ class EvalRow:
     reason: str = ""
     required: bool = False
     duration_ms: float = 0.0
+    order: int = 0
+    line: int = 0
+
+    @property
+    def run(self) -> str:
+        """What its run is called among the runs of the report."""
+        return f"{self.module}::{self.case}#{self.trial}"
 
     @property
     def green(self) -> bool:
@@ -60,6 +72,7 @@ class TestRow:
         test: Its node id.
         outcome: pytest's word: passed, failed or skipped.
         runs: Steps, model calls, tokens, cost, stop reason and error of each run.
+        line: Line of the test in its file, from 1; 0 if it is not known.
     """
 
     __test__ = False
@@ -67,6 +80,7 @@ class TestRow:
     test: str
     outcome: str
     runs: tuple[dict[str, Any], ...] = ()
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +92,14 @@ class GateRow:
         eval: The function's name.
         passed: Whether it opened.
         text: What was found and what was demanded.
+        demands: What was demanded, as fields of `Demands`.
     """
 
     module: str
     eval: str
     passed: bool
     text: str
+    demands: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,10 @@ class SessionReport:
         remarks: What else its reader should know.
         gates: Suite gates, by file and eval.
         comparison: This session against its baseline, if it has one.
+        fresh: Whether the models were really asked, so that chance plays a part.
+        planned: Runs that each eval has when nothing is left out, by `file::eval`.
+        runs: The trajectories, by `file::case#trial` and `test#number`; empty if nobody will look at them.
+        differences: How a run behaved otherwise than in the baseline, in lines, by the run's name.
     """
 
     evals: tuple[EvalRow, ...] = ()
@@ -107,6 +127,10 @@ class SessionReport:
     remarks: tuple[str, ...] = ()
     gates: tuple[GateRow, ...] = ()
     comparison: Comparison | None = None
+    fresh: bool = False
+    planned: Mapping[str, int] = field(default_factory=dict)
+    runs: Mapping[str, Trajectory] = field(default_factory=dict)
+    differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -122,16 +146,26 @@ class SessionReport:
         known.sort(key=lambda row: (row["module"], row["order"], row["eval"], row["case"], row["trial"]))
         evals = [EvalRow(**{name: row[name] for name in EVAL_FIELDS if name in row}) for row in known]
         tests = [
-            TestRow(row["nodeid"].split("@")[0], row["outcome"], tuple(row["runs"]))
+            TestRow(_test_id(row), row["outcome"], tuple(map(_figures, row["runs"])), row.get("line", 0))
             for row in rows
             if "runs" in row and "eval" not in row
         ]
         gates = [
-            GateRow(row["module"], row["gate"], row["passed"], row["text"]) for row in rows if "gate" in row
+            GateRow(row["module"], row["gate"], row["passed"], row["text"], row.get("demands", {}))
+            for row in rows
+            if "gate" in row
         ]
         gates.sort(key=lambda row: (row.module, row.eval))
         tests.sort(key=lambda row: row.test)
-        return cls(tuple(evals), tuple(tests), exit_status, tuple(problems), tuple(remarks), tuple(gates))
+        return cls(
+            tuple(evals),
+            tuple(tests),
+            exit_status,
+            tuple(problems),
+            tuple(remarks),
+            tuple(gates),
+            runs={name: Trajectory.from_json(text) for name, text in _trajectories(rows)},
+        )
 
     def by_eval(self) -> dict[tuple[str, str], list[EvalRow]]:
         """The rows of each eval, by file and function."""
@@ -142,7 +176,8 @@ class SessionReport:
 
     def to_json(self) -> str:
         """As strict JSON: sorted keys, one trailing newline, and all durations in a block `timing`."""
-        evals, timing = [], {}
+        evals = []
+        timing: dict[str, Any] = {}
         for row in self.evals:
             content = asdict(row)
             timing[f"{row.module}::{row.eval}[{row.case}#{row.trial}]"] = content.pop("duration_ms")
@@ -152,6 +187,7 @@ class SessionReport:
             content = asdict(test)
             timing[test.test] = [run.pop("duration_ms", 0.0) for run in content["runs"]]
             tests.append(content)
+        timing["runs"] = {name: timing_of(run) for name, run in self.runs.items()}
         whole: dict[str, Any] = {
             "schema": SCHEMA,
             "exit_status": self.exit_status,
@@ -161,7 +197,31 @@ class SessionReport:
             "evals": evals,
             "tests": tests,
             "timing": timing,
+            "fresh": self.fresh,
+            "planned": dict(self.planned),
+            "runs": {name: encode(timeless(run)) for name, run in self.runs.items()},
         }
         if self.comparison is not None:
-            whole["baseline"] = as_json(self.comparison)
+            differences = {name: list(lines) for name, lines in self.differences.items()}
+            whole["baseline"] = as_json(self.comparison) | {"differences": differences}
         return json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _test_id(row: Mapping[str, Any]) -> str:
+    return str(row["nodeid"]).split("@")[0]
+
+
+def _figures(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run.items() if name != "trajectory"}
+
+
+def _trajectories(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The trajectories that the rows carry, as JSON, by name."""
+    found: dict[str, str] = {}
+    for row in rows:
+        if "eval" in row and row.get("trajectory"):
+            found[f"{row['module']}::{row['case']}#{row['trial']}"] = row["trajectory"]
+        elif "eval" not in row:
+            runs = enumerate(row.get("runs", ()), 1)
+            found |= {f"{_test_id(row)}#{n}": run["trajectory"] for n, run in runs if run.get("trajectory")}
+    return sorted(found.items())

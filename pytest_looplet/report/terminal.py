@@ -9,15 +9,16 @@ import pytest
 from tabulate import tabulate
 
 from looplet.text import escape_terminal, shorten
-from pytest_looplet.report import changes
+from pytest_looplet.report import changes, github
 from pytest_looplet.report.conclude import report_key
+from pytest_looplet.report.figures import MARKS
 from pytest_looplet.report.model import EvalRow, SessionReport
+from pytest_looplet.settings import settings_of
 
 WIDTH = 80
 LABELS_WIDTH = 24
 HEADERS = ("eval", "runs", "result", "mean", "worst, or labels")
 ALIGNED = ("left", "right", "left", "right", "left")
-MARKS = {"passed": "✓", "noted": "·", "failed": "✗", "error": "!", "skipped": "s"}
 
 
 def show(terminal: pytest.TerminalReporter) -> None:
@@ -37,6 +38,16 @@ def show(terminal: pytest.TerminalReporter) -> None:
         terminal.write_line(f"looplet: {escape_terminal(remark)}")
     for problem in report.problems:
         terminal.write_line(f"looplet: {escape_terminal(problem)}", red=True)
+    for path in settings_of(terminal.config).reports:
+        terminal.write_line(f"looplet: wrote {escape_terminal(str(path))}")
+
+
+def annotate(terminal: pytest.TerminalReporter) -> None:
+    """In a workflow of GitHub: annotate the lines of what is not green."""
+    report = terminal.config.stash.get(report_key, None)
+    if report is not None and github.wanted():
+        for line in github.workflow_commands(report, terminal.config.rootpath):
+            terminal.write_line(line)
 
 
 def score_table(report: SessionReport) -> list[str]:

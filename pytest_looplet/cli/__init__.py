@@ -1,0 +1,22 @@
+"""The console script `looplet`: the commands of `python -m looplet`, and those on reports, tapes, rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from looplet.cli import commands as standard_commands, run_command
+from looplet.cli.command import Command
+
+__all__ = ["commands", "main"]
+
+
+def commands() -> list[Command]:
+    """All commands."""
+    from pytest_looplet.cli import cassettes, permissions, report
+
+    return [*standard_commands(), report.COMMAND, cassettes.COMMAND, permissions.COMMAND]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `looplet`; gives the exit code."""
+    return run_command("looplet", commands(), argv)

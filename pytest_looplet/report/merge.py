@@ -1,0 +1,132 @@
+"""Several reports of one suite, run in parts, as the report of the whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from looplet.errors import LoopletError
+from looplet.evals.compare import Comparison, Judged, Key, compare
+from looplet.evals.marks import Demands
+from looplet.evals.suite import RunVerdict, SuiteVerdict, judge_suite
+from pytest_looplet.report.model import GateRow, SessionReport
+
+REGRESSED = " regressed against the baseline"
+OTHER_CASES = "the baseline is of other evals and cases: nothing could be compared"
+LEFT_OUT = "required evals were left out: "
+NO_TESTS = 5
+"""pytest's exit status of a part that had nothing to run."""
+
+
+class ReportsOverlap(LoopletError):
+    """Two reports tell of the same run: they are no parts of one session."""
+
+
+def merge(parts: Sequence[SessionReport]) -> SessionReport:
+    """The report of all *parts* together, the same whatever their order.
+
+    Gates and the comparison with the baseline are judged again, over all runs.
+
+    Raises:
+        ReportsOverlap: two parts tell of the same eval and run, or of the same test.
+    """
+    evals = sorted(
+        (row for part in parts for row in part.evals),
+        key=lambda row: (row.module, row.order, row.eval, row.case, row.trial),
+    )
+    tests = sorted((row for part in parts for row in part.tests), key=lambda row: row.test)
+    _refuse_twice(f"{row.module}::{row.eval}[{row.case}#{row.trial}]" for row in evals)
+    _refuse_twice(row.test for row in tests)
+    whole = SessionReport(
+        tuple(evals),
+        tuple(tests),
+        max((part.exit_status for part in parts if part.exit_status != NO_TESTS), default=NO_TESTS),
+        _each(text for part in parts for text in part.problems if not _is_judged_again(text)),
+        _each(text for part in parts for text in part.remarks if not text.startswith(LEFT_OUT)),
+        fresh=any(part.fresh for part in parts),
+        planned={
+            n: max(p.planned.get(n, 0) for p in parts) for n in sorted({n for p in parts for n in p.planned})
+        },
+        runs=dict(sorted((name, run) for part in parts for name, run in part.runs.items())),
+        differences=dict(sorted((name, d) for part in parts for name, d in part.differences.items())),
+    )
+    whole = replace(whole, gates=_gates(parts, whole), comparison=_comparison(parts, whole))
+    worse = _worse(whole.comparison)
+    red = worse or whole.problems or any(not gate.passed for gate in whole.gates)
+    left_out = remark_on_left_out(whole)
+    return replace(
+        whole,
+        problems=(*whole.problems, *worse),
+        remarks=(*whole.remarks, *left_out),
+        exit_status=1 if red and whole.exit_status in (0, NO_TESTS) else whole.exit_status,
+    )
+
+
+def remark_on_left_out(report: SessionReport) -> list[str]:
+    """A line about required evals of which runs are missing, if there are any."""
+    required = {f"{row.module}::{row.eval}" for row in report.evals if row.required}
+    counts = Counter(f"{row.module}::{row.eval}" for row in report.evals)
+    some = [
+        f"{name} ({counts[name]} of {report.planned[name]} runs)"
+        for name in counts
+        if name in required and counts[name] < report.planned.get(name, 0)
+    ]
+    return [LEFT_OUT + ", ".join(some)] if some else []
+
+
+def _refuse_twice(names: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ReportsOverlap(f"two reports tell of {twice[0]}: merge the parts of one session only")
+
+
+def _each(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts)))
+
+
+def _is_judged_again(problem: str) -> bool:
+    return problem.endswith(REGRESSED) or problem == OTHER_CASES or problem.startswith(LEFT_OUT)
+
+
+def _gates(parts: Sequence[SessionReport], whole: SessionReport) -> tuple[GateRow, ...]:
+    found = {(gate.module, gate.eval): gate for part in parts for gate in part.gates}
+    return tuple(_judged_again(found[key], whole) for key in sorted(found))
+
+
+def _judged_again(gate: GateRow, whole: SessionReport) -> GateRow:
+    if not gate.demands:
+        return gate
+    rows = whole.by_eval().get((gate.module, gate.eval), [])
+    verdict = judge_suite(
+        [RunVerdict(row.case, row.standing, row.score) for row in rows], Demands(**gate.demands)
+    )
+    planned = whole.planned.get(f"{gate.module}::{gate.eval}", 0)
+    if len(rows) < planned:
+        missing = f"{planned - len(rows)} of {planned} runs are missing; {verdict.text}"
+        verdict = SuiteVerdict(False, missing)
+    return replace(gate, passed=verdict.passed, text=verdict.text)
+
+
+def _comparison(parts: Sequence[SessionReport], whole: SessionReport) -> Comparison | None:
+    known = [part.comparison for part in parts if part.comparison is not None]
+    if not known:
+        return None
+    before: dict[Key, Judged] = {
+        change.key: change.before for one in known for change in one.changes if change.before is not None
+    }
+    after = {
+        (row.module, row.eval, row.case, row.trial): Judged(row.standing, row.score) for row in whole.evals
+    }
+    return compare(before, after, fresh=whole.fresh)
+
+
+def _worse(comparison: Comparison | None) -> tuple[str, ...]:
+    return tuple(worse(comparison)) if comparison is not None else ()
+
+
+def worse(comparison: Comparison) -> list[str]:
+    """Why a session is red by its baseline; nothing if it is not."""
+    if comparison.is_of_other_cases:
+        return [OTHER_CASES]
+    return [f"{name}{REGRESSED}" for _, name in comparison.regressed]

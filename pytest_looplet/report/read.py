@@ -1,0 +1,107 @@
+"""A report file as a report again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from looplet.errors import LoopletError
+from looplet.evals.compare import Change, Comparison, Judged, Key
+from looplet.trajectory import Trajectory
+from pytest_looplet.report.model import SCHEMA, EvalRow, GateRow, SessionReport, TestRow
+from pytest_looplet.report.timeless import timed
+
+R = TypeVar("R", EvalRow, TestRow, GateRow)
+
+
+class ReportUnreadable(LoopletError):
+    """A file is no session report; the text names it and the reason."""
+
+
+def read_report(path: Path) -> SessionReport:
+    """The report in the JSON file *path*.
+
+    Raises:
+        ReportUnreadable: it is missing, damaged, or no report of ours.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ReportUnreadable(f"{path}: there is no such file; write it with --looplet-report") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ReportUnreadable(f"{path}: {error}") from error
+    found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+    if found != SCHEMA:
+        raise ReportUnreadable(f"{path}: expected schema {SCHEMA}, found {found}")
+    try:
+        return report_from(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReportUnreadable(f"{path}: damaged, {type(error).__name__}: {error}") from error
+
+
+def report_from(content: Mapping[str, Any]) -> SessionReport:
+    """The report that `SessionReport.to_json` wrote as *content*.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError, TraceError: it is not such a report.
+    """
+    timing = content["timing"]
+    evals = tuple(_row(EvalRow, row, duration_ms=_eval_ms(row, timing)) for row in content["evals"])
+    tests = tuple(_row(TestRow, row, runs=_runs(row, timing)) for row in content["tests"])
+    baseline = content.get("baseline")
+    return SessionReport(
+        evals,
+        tests,
+        int(content["exit_status"]),
+        tuple(content["problems"]),
+        tuple(content["remarks"]),
+        tuple(_row(GateRow, row) for row in content["gates"]),
+        _comparison(baseline, evals) if baseline is not None else None,
+        bool(content.get("fresh", False)),
+        dict(content.get("planned", {})),
+        {name: _trajectory(name, run, timing) for name, run in content.get("runs", {}).items()},
+        {name: tuple(lines) for name, lines in (baseline or {}).get("differences", {}).items()},
+    )
+
+
+def _row(kind: type[R], content: Mapping[str, Any], **more: Any) -> R:
+    known = {f.name for f in fields(kind)}
+    return kind(**{name: value for name, value in content.items() if name in known} | more)
+
+
+def _eval_ms(row: Mapping[str, Any], timing: Mapping[str, Any]) -> float:
+    return float(timing.get(f"{row['module']}::{row['eval']}[{row['case']}#{row['trial']}]", 0.0))
+
+
+def _runs(row: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    lasted = [*timing.get(row["test"], ()), *[0.0] * len(row["runs"])]
+    return tuple({**run, "duration_ms": ms} for run, ms in zip(row["runs"], lasted, strict=False))
+
+
+def _trajectory(name: str, content: object, timing: Mapping[str, Any]) -> Trajectory:
+    run = Trajectory.from_json(json.dumps(content), source=f"the run {name}")
+    return timed(run, timing.get("runs", {}).get(name, {}))
+
+
+def _comparison(content: Mapping[str, Any], evals: tuple[EvalRow, ...]) -> Comparison:
+    """The comparison; what did not change is not in the file, and is as it was."""
+    changes: dict[Key, Change] = {}
+    for row in evals:
+        judged = Judged(row.standing, row.score)
+        key = (row.module, row.eval, row.case, row.trial)
+        changes[key] = Change(key, "unchanged", judged, judged)
+    for change in content["changes"]:
+        key = (change["module"], change["eval"], change["case"], change["trial"])
+        changes[key] = Change(key, change["kind"], _judged(change["before"]), _judged(change["after"]))
+    # Neither a file's node id nor a function's name ends or begins with a colon.
+    trends = {
+        (name.rpartition("::")[0], name.rpartition("::")[2]): t for name, t in content["trends"].items()
+    }
+    return Comparison(tuple(changes[key] for key in sorted(changes)), trends)
+
+
+def _judged(content: Mapping[str, Any] | None) -> Judged | None:
+    return None if content is None else Judged(content["standing"], content["score"])
