@@ -18,9 +18,10 @@ from json import JSONDecoder
 from pathlib import Path
 from typing import Any
 
+from looplet.encode import line_encoder
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
-from looplet.values import dumps
+from looplet.values import dumps, plain
 
 NAME = "journal.jsonl"
 OLD_NAME = "journal.old.jsonl"
@@ -30,6 +31,7 @@ RESERVE = 64 * 1024
 """Bytes by which the file grows ahead of the writing."""
 
 _decode = JSONDecoder().decode
+_encode = line_encoder()
 
 
 class JournalFile:
@@ -99,7 +101,7 @@ class JournalFile:
 
     def add(self, record: dict[str, Any]) -> None:
         """Append *record* with the next write; secrets in it become placeholders."""
-        body = dumps(record)
+        body = _encode(record) if plain(record) else dumps(record)
         if self._redactor.may_hold(body):
             body = dumps(self._redactor.value(record))
         body = body[:-1]

@@ -91,11 +91,15 @@ class Redactor:
         if len(text) < _SHORTEST:
             return False
         lower = text.lower()
-        for word in _WORDS:
+        for word in _NAMING:
             if word in lower:
                 return True
-        known = any(secret in text for secret, _ in self._known)
-        return known or bool(self._extra) or _BASE64.search(text) is not None
+        if self._extra or any(secret in text for secret, _ in self._known):
+            return True
+        # A secret that is known by its shape alone is a long run of characters.
+        if _LONG_RUN.search(text) is None:
+            return False
+        return any(word in lower for word in _WORDS) or _BASE64.search(text) is not None
 
     def value(self, value: T) -> T:
         """Plain data with the secrets taken out of its text; what has none is given back as it is.
@@ -138,6 +142,8 @@ class Redactor:
 
 
 _HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints)
+_LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.-]{16}")
+_NAMING = (*TELLING_WORDS, "://", "basic", "bearer", "code=")
 _ALL_WORDS = {*TELLING_WORDS, *(hint for hint, _ in _HINTED)}
 # A word that holds another one need not be looked for.
 _WORDS = tuple(sorted(w for w in _ALL_WORDS if not any(o in w for o in _ALL_WORDS - {w})))
