@@ -97,7 +97,9 @@ def marked(node: pytest.Item) -> Marked:
     """What the markers of *node*, its class and its module say together."""
     together = _together(node)
     if isinstance(together.get("model"), list | tuple):
-        together["model"] = node.callspec.params[MODEL]  # type: ignore[attr-defined]
+        if not hasattr(node, "callspec"):  # pytest makes several tests of functions and methods only
+            raise pytest.UsageError(f"{node.nodeid}: classes of unittest run once: name one model")
+        together["model"] = node.callspec.params[MODEL]
     return Marked(**together)
 
 

@@ -72,12 +72,19 @@ def _backend(wanted: str | None, role: str, settings: Settings) -> Any:
     if provider == "anthropic":
         return AnthropicBackend.from_env(model=name)
     if provider == "ollama":
-        return _compatible(name, settings.base_url or OLLAMA_URL)
+        return _compatible(name, settings.base_url or _ollama_url())
     if provider == "openai":
         return (
             _compatible(name, settings.base_url) if settings.base_url else OpenAIBackend.from_env(model=name)
         )
     raise pytest.UsageError(f"--looplet-{role}={wanted}: unknown provider; there are {', '.join(PROVIDERS)}")
+
+
+def _ollama_url() -> str:
+    host = os.environ.get("OLLAMA_HOST")
+    if not host:
+        return OLLAMA_URL
+    return f"{host if '://' in host else f'http://{host}'}".rstrip("/") + "/v1"
 
 
 def _compatible(name: str, base_url: str) -> OpenAIBackend:

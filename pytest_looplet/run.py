@@ -13,7 +13,7 @@ from looplet.config import LoopConfig
 from looplet.errors import ConfigError
 from looplet.trajectory import Trajectory, TrajectoryBuilder
 from looplet.trajectory.run import async_run_loop, run_loop
-from looplet.types import AgentState
+from looplet.types import AgentState, DefaultState
 from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.run_failed import RunFailed
@@ -146,7 +146,7 @@ class LoopletRun:
             config = config or agent.config
             tools = agent.tools if tools is None else tools
             hooks = [*(agent.hooks or ()), *(hooks or ())]
-            state = deepcopy(agent.state) if state is None else state
+            state = _fresh(agent.state, config_fields) if state is None else state
         config = replace(config or LoopConfig(), **config_fields)
         if llm is None:
             llm = self._request.getfixturevalue("looplet_backend")
@@ -181,6 +181,14 @@ class LoopletRun:
         if check and trajectory.error is not None:
             raise RunFailed(trajectory)
         return trajectory
+
+
+def _fresh(state: Any, config_fields: dict[str, Any]) -> Any:
+    """A copy of a prepared agent's state, with the step budget that was given instead of the agent's own."""
+    state = deepcopy(state)
+    if "max_steps" in config_fields and isinstance(state, DefaultState):
+        state.max_steps = config_fields["max_steps"]
+    return state
 
 
 def make(request: pytest.FixtureRequest) -> LoopletRun:
