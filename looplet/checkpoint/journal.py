@@ -21,7 +21,7 @@ from typing import Any
 from looplet.encode import line_encoder
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
-from looplet.values import dumps, plain
+from looplet.values import dumps
 
 NAME = "journal.jsonl"
 OLD_NAME = "journal.old.jsonl"
@@ -46,7 +46,7 @@ class JournalFile:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(directory) / NAME
-        self._buffer: list[str] = []
+        self._buffer: list[bytes] = []
         self._redactor = Redactor.of_environment()
         try:
             self._made = not self.path.exists()
@@ -100,12 +100,21 @@ class JournalFile:
         self._end = place
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append *record* with the next write; secrets in it become placeholders."""
-        body = _encode(record) if plain(record) else dumps(record)
+        """Append *record* with the next write; secrets in it become placeholders.
+
+        Args:
+            record: JSON data, or what `normal` makes JSON data of where the encoder refuses it.
+        """
+        try:
+            body = _encode(record)
+            data = body.encode()
+        except (TypeError, ValueError, RecursionError):
+            body = dumps(record)
+            data = body.encode()
         if self._redactor.may_hold(body):
-            body = dumps(self._redactor.value(record))
-        body = body[:-1]
-        self._buffer.append(f'{body}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n')
+            data = dumps(self._redactor.value(record)).encode()
+        data = data[:-1]
+        self._buffer.append(b'%b, "crc": "%08x"}\n' % (data, zlib.crc32(data)))
 
     def write(self, *, sync: bool) -> None:
         """Write what was added; with *sync* it is on the disk when this returns.
@@ -115,7 +124,7 @@ class JournalFile:
         """
         if not self._buffer:
             return
-        data = "".join(self._buffer).encode()
+        data = b"".join(self._buffer)
         try:
             self._grow(len(data))
             self._write_all(data)

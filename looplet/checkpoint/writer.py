@@ -27,6 +27,7 @@ from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
 from looplet.line_delta import encode
 from looplet.types import ChatReply, Step, ToolCall, ToolResult
+from looplet.values import normal, plain
 
 
 @runtime_checkable
@@ -73,7 +74,7 @@ class RunJournal:
 
     def begin(self, run: Run, agent: Mapping[str, Any]) -> None:
         """Write who runs what; the first record of a journal."""
-        record = {"kind": "begin", "version": VERSION, "task": run.plan.task, "agent": dict(agent)}
+        record = {"kind": "begin", "version": VERSION, "task": normal(run.plan.task), "agent": dict(agent)}
         self.file.add({**record, "run_id": run.plan.session_id, "wire": run.wire, "t": clock.now()})
 
     def resumed(self, run: Run, prompt: list[str]) -> None:
@@ -170,7 +171,7 @@ class RunJournal:
         self.file.write(sync=True)
 
     def _hook_states(self) -> dict[str, Any]:
-        now = {key: hook.save_state() for key, hook in self._hooks.items()}
+        now = {key: _stored(hook.save_state()) for key, hook in self._hooks.items()}
         changed = {key: state for key, state in now.items() if self._saved.get(key, _UNSAVED) != state}
         self._saved.update(changed)
         return changed
@@ -211,6 +212,11 @@ _UNSAVED = object()
 
 def _key(index: int, hook: object) -> str:
     return f"{index}:{type(hook).__name__}"
+
+
+def _stored(value: Any) -> Any:
+    """*value* as JSON data; what an encoder would quietly turn into something else is marked."""
+    return value if plain(value) else normal(value)
 
 
 def _counters(run: Run, pending: Pending) -> dict[str, Any]:
@@ -257,7 +263,7 @@ def _failure_record(call: ModelCall) -> dict[str, Any]:
 
 
 def _call_record(call: ToolCall) -> dict[str, Any]:
-    record: dict[str, Any] = {"tool": call.tool, "args": call.args, "id": call.call_id}
+    record: dict[str, Any] = {"tool": call.tool, "args": _stored(call.args), "id": call.call_id}
     if call.reasoning:
         record["why"] = call.reasoning
     return record
@@ -266,7 +272,7 @@ def _call_record(call: ToolCall) -> dict[str, Any]:
 def _result_record(result: ToolResult) -> dict[str, Any]:
     record: dict[str, Any] = {"args": result.args_summary}
     if result.data is not None:
-        record["data"] = result.data
+        record["data"] = _stored(result.data)
     if result.duration_ms:
         record["ms"] = round(result.duration_ms, 3)
     if result.result_key is not None:
@@ -279,6 +285,6 @@ def _result_record(result: ToolResult) -> dict[str, Any]:
             "kind": detail.kind.value,
             "message": detail.message,
             "retriable": detail.retriable,
-            "context": detail.context,
+            "context": _stored(detail.context),
         }
     return record
