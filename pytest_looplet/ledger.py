@@ -14,9 +14,11 @@ import pytest
 
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.frames import show_own_frames
+from pytest_looplet.housekeeping import keeper_of
 from pytest_looplet.keys import lend
 from pytest_looplet.safe import make_safe
 from pytest_looplet.settings import settings_of
+from pytest_looplet.wide import watch
 
 if TYPE_CHECKING:
     from looplet.trajectory import Trajectory
@@ -179,6 +181,8 @@ def start(config: pytest.Config) -> None:
     """Check the settings, and lend stand-in keys where no provider will be called."""
     refuse_mixed_installation()
     settings = settings_of(config)
+    keeper_of(config)
+    watch(config)
     if not settings.calls_models:
         lend(config)
     if (settings.reports or settings.baseline) and not hasattr(config, "workerinput"):
@@ -225,6 +229,7 @@ def ledger_of(config: pytest.Config) -> Ledger:
 
 def share_with(node: Any) -> None:
     """Tell an xdist worker where its session shares results; from now on, listen to its reports."""
+    keeper_of(node.config)
     ledger = ledger_of(node.config)
     if ledger.share is None:  # made by the first worker that needs it
         ledger.share = Path(tempfile.gettempdir(), f"looplet-session-{os.getpid()}-{os.urandom(6).hex()}")

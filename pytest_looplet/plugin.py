@@ -72,6 +72,9 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
         "string",
         "recorded calls that a replay did not make: error (default), warn or ignore",
     ),
+    ("looplet_cassette_max_age", "string", "days after which a cassette is stale"),
+    ("looplet_stale", "string", "what a stale cassette does to the session: warn (default), ignore or fail"),
+    ("looplet_orphaned", "string", "the same for a cassette that belongs to no test"),
     ("looplet_allow_hosts", "args", "hosts that a replay may connect to"),
     ("looplet_cassette_dir", "string", "as --looplet-cassette-dir"),
     ("looplet_eval_paths", "args", "globs of eval_*.py files to collect beside those in folders named evals"),
@@ -159,6 +162,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_looplet.marker import check
 
         check(metafunc)
+    if any(name.startswith("looplet_") for name in metafunc.fixturenames):
+        from pytest_looplet.ledger import start
+
+        start(metafunc.config)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -6,16 +6,16 @@ import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from pytest_looplet.cassette import Cassette, UnplayedInteractions, open_cassette
-from pytest_looplet.keys import SUFFIX, lend
+from pytest_looplet.housekeeping import keeper_of
+from pytest_looplet.keys import lend
 from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record, when_it_ended
-from pytest_looplet.marker import Marked, marked
-from pytest_looplet.names import safe_name
-from pytest_looplet.settings import Settings, Unused, settings_of
+from pytest_looplet.marker import marked
+from pytest_looplet.places import cassette_path
+from pytest_looplet.settings import Unused, settings_of
 
 cassette_key = pytest.StashKey[Cassette]()
 """On an item: its open cassette."""
@@ -61,7 +61,11 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
         yield cassette
     finally:
         # Only now is it known how the test went; a recording that was cut replaces nothing.
-        cassette.close(complete=ran_to_its_end(node))
+        complete = ran_to_its_end(node)
+        cassette.close(complete=complete)
+        if cassette.calls or cassette.interactions:
+            unplayed = len(cassette.unplayed) if complete and cassette.mode == "replay" else 0
+            keeper_of(request.config).used(path, unplayed)
 
 
 def check(cassette: Cassette, unused: Unused) -> None:
@@ -93,15 +97,6 @@ def _tell_expected_drift(node: pytest.Item, cassette: Cassette) -> None:
         texts = [drift.text for drift in cassette.drifts]
         head = f"recorded replies played in order, because {cassette.drift_expected}"
         node.add_report_section("call", "looplet drift", "\n".join([head, *texts]))
-
-
-def cassette_path(node: pytest.Item, settings: Settings, wishes: Marked) -> Path:
-    """The file of *node*: one for each test id, in a folder named after the test file."""
-    folder = node.path.parent / settings.cassette_dir
-    if wishes.cassette:
-        return folder / wishes.cassette
-    names = node.nodeid.split("@")[0].split("::")[1:] or [node.name]
-    return folder / node.path.stem / f"{safe_name(names)}{SUFFIX}"
 
 
 def rerecord_command(node: pytest.Item) -> str:

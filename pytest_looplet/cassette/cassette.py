@@ -51,6 +51,7 @@ class Cassette:
         self._unused = unused
         self._token: Token[Any] | None = None
         self._records_here = tape.records
+        self._guards = tape.only_plays
 
     @property
     def interactions(self) -> list[Interaction]:
@@ -126,7 +127,7 @@ class Cassette:
         except BaseException:
             self._unclaim()
             raise
-        if self._tape.only_plays:
+        if self._guards:
             guard.acquire()
         self._token = deck.put_in(self._tape)
         return self
@@ -149,7 +150,7 @@ class Cassette:
             self._tape.close_slots()
         finally:
             deck.take_out(self._tape, token)
-            if self._tape.only_plays:
+            if self._guards:
                 guard.release()
             interception.release()
             try:
@@ -231,6 +232,7 @@ def open_cassette(
     allow_hosts: Sequence[str] = (),
     rerecord_command: str = "",
     unused: Unused = "ignore",
+    blocks: bool = True,
 ) -> Cassette:
     """The cassette at *path*, to be used in a `with` statement.
 
@@ -244,6 +246,8 @@ def open_cassette(
         allow_hosts: `host` or `host:port` that a replay may connect to.
         rerecord_command: Shown in messages.
         unused: Whether recorded calls that were not made raise at the end of the `with` block.
+        blocks: Whether a replay refuses connections other than model calls, which are never made, and
+            threads that outlive the cassette lose the right to call.
     Raises:
         ConfigError: an argument is none of those named.
         CassetteUnreadable: the file is damaged, also where it would be recorded over bit by bit (`tail`).
@@ -258,6 +262,8 @@ def open_cassette(
     plays = mode == "replay" or read is not None
     tape = Tape(str(path), read, plays=plays, records=records, rules=rules, scrubs=scrubs(redactors))
     tape.allowed.update(allow_hosts)
+    tape.blocks = blocks
+    tape.only_plays = blocks and tape.only_plays
     return Cassette(file, mode, rules, tape, unused)
 
 

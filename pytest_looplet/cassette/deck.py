@@ -34,7 +34,8 @@ def take_out(tape: Tape, token: Token[Tape | None]) -> None:
     _open.remove(tape)
     retire()
     before = _threads_before.pop(id(tape))
-    _outlived.update(thread for thread in threading.enumerate() if thread not in before)
+    if tape.blocks:
+        _outlived.update(thread for thread in threading.enumerate() if thread not in before)
     try:
         _current.reset(token)
     except ValueError:

@@ -68,6 +68,7 @@ class Tape:
         drifts: Differences that did not stop the replay.
         stopped: What did, if anything; raised again when the cassette is closed.
         only_plays: Whether nothing may go to the network.
+        blocks: Whether threads that outlive it lose the right to call.
         drift_expected: Why requests may differ from now on, because the test itself changed something;
             recorded replies that match no longer then play in their order. Empty if they may not.
         allowed: Hosts that may be connected to all the same, and what their names stand for.
@@ -99,6 +100,7 @@ class Tape:
         self._matcher = Matcher(rules.normalizers, rules.warned) if rules.warned else self._strict
         self._index: dict[Key | str, deque[Interaction]] | None = None
         self.only_plays = plays and not records
+        self.blocks = True
         self.drift_expected = ""
         self.allowed: set[str] = set()
         self._slots: list[Slot] = []

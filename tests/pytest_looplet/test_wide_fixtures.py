@@ -1,0 +1,129 @@
+"""Fixtures of wider scope that call a model have a tape of their own."""
+
+import textwrap
+
+import openai  # noqa: F401 - loading it takes longer than a test
+import pytest
+
+# Loaded here once, because an inner session forgets what it loaded, and YAML's C part does not.
+import pytest_looplet.provider
+import pytest_looplet.run
+import pytest_looplet.tapes  # noqa: F401
+from looplet.testing.provider import LocalProvider
+
+CONFTEST = """
+import socket, openai, pytest
+
+def ask(text):
+    with openai.OpenAI() as client:
+        reply = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": text}])
+    return reply.choices[0].message.content
+
+@pytest.fixture(scope="session")
+def summary():
+    return ask("sum up")
+"""
+TESTS = """
+import pytest
+from conftest import ask
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def letter(request):
+    yield ask(request.param)
+
+@pytest.fixture(scope="class")
+def own():
+    return ask("own")
+
+class TestIt:
+    def test_it(self, summary, letter, own, looplet_cassette):
+        assert [summary, letter, own, ask("test")] == ["Hm."] * 4
+"""
+
+
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makeconftest(textwrap.dedent(CONFTEST))
+    pytester.makepyfile(test_a=textwrap.dedent(TESTS))
+    return pytester
+
+
+def run(pytester, *options):
+    return pytester.runpytest("-p", "no:asyncio", "-p", "no:randomly", *options)
+
+
+def record(suite, *options):
+    """Record, and give the number of calls that the provider saw."""
+    with LocalProvider(["Hm."] * 20) as provider, pytest.MonkeyPatch.context() as patch:
+        for name, value in provider.env.items():
+            patch.setenv(name, value)
+        run(suite, "--looplet-record", *options).assert_outcomes(passed=2)
+    return len(provider.requests)
+
+
+def files(suite):
+    return sorted(
+        str(path.relative_to(suite.path / "cassettes")) for path in suite.path.rglob("*.looplet.yaml")
+    )
+
+
+def test_each_has_its_own_file_and_replays_offline(suite):
+    assert record(suite) == 6  # once for the session and the class, twice for the module and the test
+    assert files(suite) == [
+        "conftest/fixture.summary.looplet.yaml",
+        "test_a/TestIt.test_it[a].looplet.yaml",
+        "test_a/TestIt.test_it[b].looplet.yaml",
+        "test_a/fixture.letter[0].looplet.yaml",
+        "test_a/fixture.letter[1].looplet.yaml",
+        "test_a/fixture.own.TestIt.looplet.yaml",
+    ]
+    again = run(suite)
+    again.assert_outcomes(passed=2)
+    assert "looplet: 6 cassettes used" in again.outlines
+
+
+def test_workers_of_xdist_record_it_once(suite):
+    record(suite)
+    alone = {name: (suite.path / "cassettes" / name).read_bytes() for name in files(suite)}
+    assert record(suite, "-n", "2", "--dist=load") == 6
+    assert {name: (suite.path / "cassettes" / name).read_bytes() for name in files(suite)} == alone
+
+
+def test_one_without_a_cassette_never_goes_live(suite):
+    record(suite)
+    (suite.path / "cassettes/conftest/fixture.summary.looplet.yaml").unlink()
+    failed = run(suite)
+    failed.assert_outcomes(errors=2)
+    failed.stdout.fnmatch_lines(["*no cassette for POST *fixture.summary.looplet.yaml does not exist*"])
+    failed.stdout.fnmatch_lines(["*record it: pytest --looplet-record *test_a.py::TestIt::test_it*"])
+
+
+def test_what_it_asks_now_is_held_against_what_it_asked(suite):
+    record(suite)
+    conftest = suite.path / "conftest.py"
+    conftest.write_text(conftest.read_text().replace('"sum up"', '"sum all up"'))
+    failed = run(suite)
+    failed.assert_outcomes(errors=2)
+    failed.stdout.fnmatch_lines(["*sum all up*"])
+
+
+def test_one_that_calls_no_model_may_connect_and_leaves_no_file(pytester):
+    pytester.makepyfile(
+        """
+        import socket, threading, pytest
+
+        @pytest.fixture(scope="module")
+        def database():
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                with socket.create_connection(server.getsockname()):
+                    return "up"
+
+        def test_it(database, looplet_cassette):
+            assert database == "up"
+        """
+    )
+    for options in ((), ("--looplet-record",)):
+        run(pytester, *options).assert_outcomes(passed=1)
+    assert not list(pytester.path.rglob("*.looplet.yaml"))
