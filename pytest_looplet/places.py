@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def fixture_cassette_path(request: pytest.FixtureRequest, name: str, file: Path,
     inside = request.scope in ("module", "class")
     home: Path = request.path if inside else file
     classes = request.node.nodeid.split("::")[1:] if inside else []
-    parameter = f"[{request.param_index}]" if hasattr(request, "param") else ""  # type: ignore[attr-defined]
+    parameter = f"-{request.param_index}" if hasattr(request, "param") else ""  # type: ignore[attr-defined]
     own = safe_name([f"{OF_A_FIXTURE}{name}", *classes]) + parameter
     return home.parent / settings.cassette_dir / home.stem / f"{own}{SUFFIX}"
+
+
+def rerecord_command(node: pytest.Item) -> str:
+    """The command that records the cassette of *node* again."""
+    asked_by: str = getattr(node, "asked_by", node.nodeid)
+    return f"pytest --looplet-record {shlex.quote(asked_by.split('@')[0])}"

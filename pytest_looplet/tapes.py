@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pytest_looplet.housekeeping import keeper_of
 from pytest_looplet.keys import lend
 from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record, when_it_ended
 from pytest_looplet.marker import marked
-from pytest_looplet.places import cassette_path
+from pytest_looplet.places import cassette_path, rerecord_command as rerecord_command
 from pytest_looplet.settings import Unused, settings_of
 
 cassette_key = pytest.StashKey[Cassette]()
@@ -97,9 +96,3 @@ def _tell_expected_drift(node: pytest.Item, cassette: Cassette) -> None:
         texts = [drift.text for drift in cassette.drifts]
         head = f"recorded replies played in order, because {cassette.drift_expected}"
         node.add_report_section("call", "looplet drift", "\n".join([head, *texts]))
-
-
-def rerecord_command(node: pytest.Item) -> str:
-    """The command that records the cassette of *node* again."""
-    asked_by: str = getattr(node, "asked_by", node.nodeid)
-    return f"pytest --looplet-record {shlex.quote(asked_by.split('@')[0])}"

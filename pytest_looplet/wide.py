@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_looplet.keys import lend
-from pytest_looplet.places import fixture_cassette_path
+from pytest_looplet.places import fixture_cassette_path, rerecord_command
 from pytest_looplet.settings import Settings, settings_of
 
 WIDE = "looplet-wide-fixtures"
@@ -51,7 +51,6 @@ def _taped(request: pytest.FixtureRequest, path: Path, settings: Settings) -> It
     from pytest_looplet.cassette import UnplayedInteractions, open_cassette
     from pytest_looplet.housekeeping import keeper_of
     from pytest_looplet.sharing import once
-    from pytest_looplet.tapes import rerecord_command
 
     if settings.mode == "replay":
         lend(request.config)

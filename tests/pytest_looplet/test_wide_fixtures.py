@@ -73,10 +73,10 @@ def test_each_has_its_own_file_and_replays_offline(suite):
     assert record(suite) == 6  # once for the session and the class, twice for the module and the test
     assert files(suite) == [
         "conftest/fixture.summary.looplet.yaml",
-        "test_a/TestIt.test_it[a].looplet.yaml",
-        "test_a/TestIt.test_it[b].looplet.yaml",
-        "test_a/fixture.letter[0].looplet.yaml",
-        "test_a/fixture.letter[1].looplet.yaml",
+        "test_a/TestIt.test_it-a.looplet.yaml",
+        "test_a/TestIt.test_it-b.looplet.yaml",
+        "test_a/fixture.letter-0.looplet.yaml",
+        "test_a/fixture.letter-1.looplet.yaml",
         "test_a/fixture.own.TestIt.looplet.yaml",
     ]
     again = run(suite)
