@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         composable_loop as composable_loop,
         emit_event as emit_event,
     )
+    from looplet.mcp import MCPToolAdapter as MCPToolAdapter
     from looplet.memory import (
         CallableMemorySource as CallableMemorySource,
         StaticMemorySource as StaticMemorySource,
@@ -146,6 +147,7 @@ _NAMES = {
     "events": "EventPayload LifecycleEvent",
     "hook_decision": "Allow Block Continue Deny HookDecision InjectContext Stop",
     "loop": "DomainAdapter LoopConfig LoopHook async_composable_loop composable_loop emit_event",
+    "mcp": "MCPToolAdapter",
     "memory": "CallableMemorySource StaticMemorySource",
     "permissions": "PermissionDecision PermissionEngine PermissionHook PermissionRule",
     "prompts": "preview_prompt",
