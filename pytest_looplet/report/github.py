@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from looplet.text import visible
+from looplet.text import escape_terminal
 from pytest_looplet.report.figures import red_rows
 from pytest_looplet.report.model import SessionReport
 
@@ -59,7 +59,7 @@ def _found(report: SessionReport) -> Iterator[tuple[str, str, int, str, str]]:
 
 def _data(text: str) -> str:
     """*text* as the message of a command: one line, whatever is in it."""
-    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return escape_terminal(text, lines=True).replace("%", "%25").replace("\n", "%0A")
 
 
 def _value(text: str) -> str:

@@ -17,7 +17,7 @@ REASON = 300
 """Characters of a reason."""
 
 ARROWS = {"regressed": "▼", "changed": "▲", "same": "=", "inconclusive": "~"}
-_MARKUP = re.compile(r"[\\`*{}\[\]<>&|~$#@!]|(?<!\w)_|_(?!\w)|:(?=:|\w+:)|(?<=:):")
+_MARKUP = re.compile(r"[\\`*{}\[\]<>&|~$#@!]|(?<!\w)_|_(?!\w)|:(?=:|//|\w+:)|(?<=:):")
 
 
 def markdown(report: SessionReport) -> str:

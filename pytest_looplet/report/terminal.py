@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from tabulate import tabulate
@@ -38,7 +39,7 @@ def show(terminal: pytest.TerminalReporter) -> None:
         terminal.write_line(f"looplet: {escape_terminal(remark)}")
     for problem in report.problems:
         terminal.write_line(f"looplet: {escape_terminal(problem)}", red=True)
-    for path in settings_of(terminal.config).reports:
+    for path in filter(Path.is_file, settings_of(terminal.config).reports):
         terminal.write_line(f"looplet: wrote {escape_terminal(str(path))}")
 
 
