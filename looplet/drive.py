@@ -284,7 +284,17 @@ def _work(need: Compact | Save, tools: Any) -> Any:
 async def _work_async(need: Compact | Save, tools: Any) -> Any:
     import asyncio
 
-    result = await asyncio.wrap_future(_start(need.work))
+    future = asyncio.wrap_future(_start(need.work))
+    cancelled: BaseException | None = None
+    while not future.done():
+        # Work that is half done would go on behind the back of whatever comes next: it is waited for.
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as problem:
+            cancelled = problem
+    if cancelled is not None:
+        raise cancelled
+    result = future.result()
     return await result if hasattr(result, "__await__") else result
 
 

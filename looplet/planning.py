@@ -49,7 +49,7 @@ def prepare(
     _require_kinds(hooks, config, state)
     config = config or LoopConfig()
     check_config(config)
-    registry = _registry(tools)
+    registry = _registry(tools, config.done_tool)
     if config.skills:
         shelf, registry = _shelve(config.skills, registry)
         config = replace(config, memory_sources=[*config.memory_sources, shelf])
@@ -59,15 +59,28 @@ def prepare(
     session_log = SessionLog() if session_log is None else session_log
     conversation = Conversation() if conversation is None else conversation
     journal = _journal(config, slots)
-    plan = _plan(llm, {} if task is None else task, registry, context, slots, config, state, stream, journal)
-    run = Run(plan, state, session_log, conversation, wire=plan.wire, llm=llm)
+    try:
+        task = {} if task is None else task
+        plan = _plan(llm, task, registry, context, slots, config, state, stream, journal)
+        run = Run(plan, state, session_log, conversation, wire=plan.wire, llm=llm)
+        _restore(run, config, journal)
+    except BaseException:
+        if journal is not None:
+            journal.file.close()
+        raise
+    return run
+
+
+def _restore(run: Run, config: LoopConfig, journal: RunJournal | None) -> None:
+    """Start where a checkpoint or a journal says."""
     if config.initial_checkpoint is not None:
         from looplet.checkpoint import continue_from
 
         continue_from(run, config.initial_checkpoint)
     if journal is not None:
-        _resume_or_begin(journal, run, config)
-    return run
+        from looplet.checkpoint import resume_or_begin
+
+        resume_or_begin(journal, run, _agent_identity(run), config.resume)
 
 
 def _require_backend(llm: Any) -> None:
@@ -98,14 +111,21 @@ def _require_kinds(hooks: object, config: object, state: object) -> None:
         )
 
 
-def _registry(tools: Any) -> Any:
+_REGISTRY_NEEDS = ("dispatch", "dispatch_batch", "tool_catalog_text", "tool_schemas", "_tools")
+
+
+def _registry(tools: Any, done_tool: str) -> Any:
     if isinstance(tools, (list, tuple)):
         from looplet.tools import tools_from
 
-        return tools_from(tools)
-    if not hasattr(tools, "dispatch") or not hasattr(tools, "tool_catalog_text"):
+        # A list is all there is, so without a done of its own nobody could finish.
+        names = {getattr(one, "name", getattr(one, "__name__", "")) for one in tools}
+        return tools_from(tools, include_done=done_tool == "done" and "done" not in names)
+    missing = [name for name in _REGISTRY_NEEDS if not hasattr(tools, name)]
+    if missing:
         raise ConfigError(
-            f"tools is {type(tools).__name__}: pass a BaseToolRegistry, or a list of functions and ToolSpecs"
+            f"tools is {type(tools).__name__}, which has no {', '.join(missing)}; pass a BaseToolRegistry or "
+            "a list of functions and ToolSpecs"
         )
     return tools
 
@@ -241,16 +261,6 @@ def _journal(config: LoopConfig, slots: Slots) -> RunJournal | None:
     return RunJournal(JournalFile(config.checkpoint_dir), slots.hooks)
 
 
-def _resume_or_begin(journal: RunJournal, run: Run, config: LoopConfig) -> None:
-    from looplet.checkpoint import resume_or_begin
-
-    try:
-        resume_or_begin(journal, run, _agent_identity(run), config.resume)
-    except BaseException:
-        journal.file.close()
-        raise
-
-
 def _agent_identity(run: Run) -> dict[str, Any]:
     """What makes two agents the same for a resume: their tools' schemas and their permission rules."""
     tools = {schema["name"]: _fingerprint(schema) for schema in run.plan.tools.tool_schemas()}
@@ -260,8 +270,17 @@ def _agent_identity(run: Run) -> dict[str, Any]:
 
 def _rules_of(hook: Any) -> Sequence[Any]:
     engine = getattr(hook, "engine", None)
-    rules = getattr(engine, "rules", ())
-    return [(r.tool, r.decision, r.reason) for r in rules if hasattr(r, "decision")]
+    rules = [rule for rule in getattr(engine, "rules", ()) if hasattr(rule, "decision")]
+    default = str(getattr(engine, "default", ""))
+    return [default, *((r.tool, r.decision, r.reason, _matcher_text(r.arg_matcher)) for r in rules)]
+
+
+def _matcher_text(matcher: Any) -> str:
+    """What tells one matcher from another: its code, or its repr where that holds no address."""
+    code = getattr(matcher, "__code__", None)
+    if code is not None:
+        return f"{code.co_code.hex()} {code.co_consts!r} {code.co_names!r}".partition(" at 0x")[0]
+    return repr(matcher).partition(" at 0x")[0]
 
 
 def _fingerprint(value: Any) -> str:

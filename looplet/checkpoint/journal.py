@@ -18,6 +18,7 @@ from json import JSONDecoder
 from pathlib import Path
 from typing import Any
 
+from looplet.checkpoint.json_file import write_whole
 from looplet.encode import line_encoder
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
@@ -81,13 +82,20 @@ class JournalFile:
         """
         data = self.path.read_bytes()
         records, self._end = parse(data, self.path, forgiving=forgiving)
+        self._forget_rest()
         return records
+
+    def _forget_rest(self) -> None:
+        """Take off what stands behind the last good line, or the next line would end in its remains."""
+        os.ftruncate(self._file, self._end)
+        self._reserved = self._end
 
     def set_aside(self) -> None:
         """Begin anew; what was there is kept as `journal.old.jsonl`, in place of an older one."""
         data = self.path.read_bytes()
-        if data.strip(b"\0"):
-            self.path.with_name(OLD_NAME).write_bytes(data)
+        data = data.rstrip(b"\0")
+        if data:
+            write_whole(self.path.with_name(OLD_NAME), data)
         os.ftruncate(self._file, 0)
         self._reserved = 0
 
@@ -98,6 +106,7 @@ class JournalFile:
         for _ in range(records):
             place = data.index(b"\n", place) + 1
         self._end = place
+        self._forget_rest()
 
     def add(self, record: dict[str, Any]) -> None:
         """Append *record* with the next write; secrets in it become placeholders.

@@ -1,4 +1,4 @@
-"""One JSON file, written whole or not at all."""
+"""One file, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from looplet.errors import CheckpointError
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write *value* beside *path* and put it in its place; mode 0600, synced.
+    """Write *value* as indented JSON; see `write_whole`."""
+    write_whole(
+        path, f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode("utf-8", "backslashreplace")
+    )
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write *data* beside *path* and put it in its place; mode 0600, synced.
 
     Raises:
         CheckpointError: The file cannot be written; what was at *path* is as it was.
@@ -21,9 +28,8 @@ def write_json(path: Path, value: Any) -> None:
     temporary = None
     try:
         handle, temporary = mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

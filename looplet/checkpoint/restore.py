@@ -14,7 +14,9 @@ from looplet.engine.thread import Thread, with_trailing
 from looplet.errors import CheckpointError, ModelError
 from looplet.line_delta import decode
 from looplet.prompts import task_text
+from looplet.redact import Redactor
 from looplet.session import LogEntry
+from looplet.tools.dispatch import summarize
 from looplet.types import (
     ChatReply,
     ErrorKind,
@@ -57,6 +59,8 @@ def check_identity(
     """
     begin = records[0]
     problems = []
+    # What is on disk has its secrets taken out, so what is compared with it must have, too.
+    task = Redactor.of_environment().value(task)
     if begin["task"] != task:
         problems.append(f"it is a run of another task ({_short(begin['task'])}, not {_short(task)})")
     problems += _agent_differences(begin["agent"], agent)
@@ -95,7 +99,10 @@ def _short(value: Any) -> str:
 def stop_reason(records: Sequence[Mapping[str, Any]]) -> str:
     """Why the run in a journal stopped last; empty if it was killed."""
     last = records[-1]
-    return str(last["reason"]) if last["kind"] == "end" else ""
+    if last["kind"] == "end":
+        return str(last["reason"])
+    # Killed between its accepted answer and its end, it is finished all the same.
+    return "done" if last["kind"] == "step" and "accepted" in last else ""
 
 
 class Restorer:
@@ -247,7 +254,7 @@ class Restorer:
             return Pending(call, number, self._finished[call.call_id], judged=True, ran=True)
         if self._is_in_doubt(call):
             detail = ToolError(ErrorKind.EXECUTION, IN_DOUBT, context={"in_doubt": True})
-            doubt = ToolResult(call.tool, "", None, IN_DOUBT, detail, call_id=call.call_id)
+            doubt = ToolResult(call.tool, summarize(call.args), None, IN_DOUBT, detail, call_id=call.call_id)
             return Pending(call, number, doubt, judged=True, ran=True)
         return Pending(call, number)
 

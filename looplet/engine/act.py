@@ -71,11 +71,15 @@ def act(run: Run) -> Script:
             if not pending.judged:
                 yield from _judge(run, pending)
     waiting = [p for p in run.pending if p.result is None]
-    if run.plan.concurrent and len(waiting) > 1:
-        yield from _dispatch_together(run, waiting)
-    else:
-        for pending in waiting:
-            yield from _dispatch_one(run, pending)
+    try:
+        if run.plan.concurrent and len(waiting) > 1:
+            yield from _dispatch_together(run, waiting)
+        else:
+            for pending in waiting:
+                yield from _dispatch_one(run, pending)
+    except BaseException:
+        _keep_finished(run)
+        raise
     slots = run.plan.slots
     watched = journal is not None or bool(slots.post_dispatch or slots.on_event)
     while run.pending:
@@ -88,6 +92,15 @@ def act(run: Run) -> Script:
             step = record.step(run, pending, clock.now())
             run.pending.pop(0)
             yield HandOut(step)
+
+
+def _keep_finished(run: Run) -> None:
+    """Make steps of the calls that are over, though the reply they belong to will never be finished."""
+    for pending in run.pending:
+        if pending.result is None:
+            break
+        record.step(run, pending, clock.now())
+    run.pending.clear()
 
 
 def failed(call: ToolCall, error: str, kind: ErrorKind, **context: Any) -> ToolResult:
@@ -274,7 +287,7 @@ def _take(run: Run, pending: Pending, filled: Filled, decision: HookDecision) ->
 
 
 def hand_out(run: Run, pending: Pending, step: Step, when: float) -> Script:
-    """Make a step durable, then give it to the consumer. A step that cannot be saved is shown all the same."""
+    """Make a step durable, then give it to the consumer; one that cannot be saved is shown all the same."""
     journal = run.plan.journal
     problem: Exception | None = None
     if journal is not None:

@@ -132,8 +132,11 @@ def _estimate(run: Run, request: Request) -> int:
 def _refuses_tools(run: Run, answer: ModelError) -> bool:
     if run.wire == "text" or answer.status != 400:
         return False
+    if answer.kind is ErrorKind.CONTEXT_OVERFLOW:
+        return False
     text = str(answer)
-    return "tool_choice" in text or "tools" in text
+    # A complaint about one of them (`tools[0].function.name`) is about a schema, not about tools as such.
+    return "tool_choice" in text or ("tools" in text and "tools[" not in text and "tools." not in text)
 
 
 def _fall_back_to_text(run: Run, problem: ModelError) -> None:

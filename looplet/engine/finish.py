@@ -180,7 +180,10 @@ def ended(run: Run, error: BaseException | None) -> Script:
         else:
             run.llm_calls += spent if isinstance(spent, int) else 0
     for hear in plan.observers.run_ended:
-        hear(reason, error)
+        try:
+            hear(reason, error)
+        except Exception as problem:
+            problems.append(problem)
     if plan.journal is not None:
         try:
             yield Save(partial(plan.journal.ended, run))

@@ -404,3 +404,117 @@ def test_a_call_in_doubt_is_told_once(tmp_path: Path) -> None:
     last = life(call("done", answer="ok")).until()
     doubts = [s.number for s in last.state.steps if "unknown whether" in (s.tool_result.error or "")]
     assert doubts == [1]
+
+
+def lines_of(folder: Path) -> list[bytes]:
+    return (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def test_killed_after_its_answer_was_accepted_a_run_is_finished(tmp_path: Path) -> None:
+    Life(ScriptedChatBackend(*SCRIPT), tmp_path).until()
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines_of(tmp_path)[:-1]))
+    with pytest.raises(CheckpointError, match="finished"):
+        Life(ScriptedChatBackend(), tmp_path).until()
+
+
+def test_nothing_stays_behind_the_last_good_line(tmp_path: Path) -> None:
+    Life(ScriptedChatBackend(*SCRIPT), tmp_path).until(5)
+    damaged = b"".join(lines_of(tmp_path)[:4]) + b"x" * 3000
+    (tmp_path / "journal.jsonl").write_bytes(damaged)
+    Life(ScriptedChatBackend(*SCRIPT[1:]), tmp_path).until(2)
+    resumed = Life(ScriptedChatBackend(*SCRIPT[2:]), tmp_path).until()
+    assert resumed.builder.trajectory.stop_reason == "done"
+
+
+def test_a_task_that_holds_a_secret_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "k3y-of-the-house-9876")
+    for script, until in ((SCRIPT, 1), (SCRIPT[1:], None)):
+        life = Life(ScriptedChatBackend(*script), tmp_path)
+        life.arguments["task"] = {"goal": "use k3y-of-the-house-9876"}
+        life.until(until)
+    assert life.builder.trajectory.stop_reason == "done"
+    assert b"k3y-of-the-house" not in (tmp_path / "journal.jsonl").read_bytes()
+
+
+def test_a_start_that_fails_gives_the_folder_back(tmp_path: Path) -> None:
+    life = Life(ScriptedChatBackend(), tmp_path, initial_checkpoint="nope")
+    with pytest.raises(AttributeError):
+        life.until()
+    Life(ScriptedChatBackend(*SCRIPT), tmp_path).until()
+
+
+def test_an_observer_that_raises_at_the_end_does_not_keep_the_folder(tmp_path: Path) -> None:
+    class Broken:
+        def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
+            raise OSError("no space for the trace")
+
+    life = Life(ScriptedChatBackend(*SCRIPT), tmp_path)
+    life.arguments["config"].observers.append(Broken())
+    with pytest.raises(OSError, match="no space for the trace"):
+        life.until()
+    with pytest.raises(CheckpointError, match="finished"):
+        Life(ScriptedChatBackend(), tmp_path).until()
+
+
+def test_another_rule_is_another_agent(tmp_path: Path) -> None:
+    from looplet.permissions import PermissionEngine, PermissionHook
+
+    def life(limit: int, script: list[Any]) -> Life:
+        one = Life(ScriptedChatBackend(*script), tmp_path)
+        engine = PermissionEngine()
+        if limit:
+            engine.allow("*", arg_matcher=lambda args: len(args) < 5)
+        else:
+            engine.allow("*", arg_matcher=lambda args: len(args) < 0)
+        one.arguments["hooks"] = [PermissionHook(engine)]
+        return one
+
+    life(1, SCRIPT).until(1)
+    with pytest.raises(CheckpointError, match="permission rules changed"):
+        life(0, SCRIPT[1:]).until()
+    life(1, SCRIPT[1:]).until(2)
+
+
+def test_what_ran_is_a_step_though_the_next_call_ended_the_run() -> None:
+    @tool
+    def stop() -> None:
+        """Interrupt."""
+        raise KeyboardInterrupt
+
+    life = Life(ScriptedChatBackend(calls(call("add", a=1), call("stop"))), None)
+    life.arguments["tools"] = tools_from([add, stop], include_done=True)
+    with pytest.raises(KeyboardInterrupt):
+        life.until()
+    assert [s.tool_call.tool for s in life.state.steps] == ["add"]
+
+
+def test_a_cancelled_save_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    real = os.fdatasync
+
+    def slow(fd: int) -> None:
+        time.sleep(0.05)
+        real(fd)
+
+    monkeypatch.setattr("looplet.checkpoint.journal._sync", slow)
+    life = Life(AsyncScriptedChatBackend(*SCRIPT), tmp_path)
+
+    async def main() -> None:
+        async def consume() -> None:
+            async with aclosing(async_composable_loop(**life.arguments)) as steps:
+                async for _ in steps:
+                    pass
+
+        task = asyncio.create_task(consume())
+        await asyncio.sleep(0.12)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    data = (tmp_path / "journal.jsonl").read_bytes()
+    assert not data.endswith(b"\0")
+    kinds = [line.split(b'"kind": "')[1].split(b'"')[0] for line in lines_of(tmp_path)]
+    assert kinds[-1] == b"end"
+    assert kinds.count(b"begin") == 1
