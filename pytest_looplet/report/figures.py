@@ -29,7 +29,8 @@ class EvalFigures:
         passed, judged: Runs the agent passed, of those that say something about it.
         rate: Bounds of the pass rate with 95 % confidence, None if nothing was judged.
         before: Mean score in the baseline over the runs of both, None without one.
-        trend: The baseline's word: same, changed, regressed or inconclusive; empty without one.
+        trend: The baseline's word: same, changed, regressed or inconclusive; `new` if it does not know the
+            eval; empty without a baseline.
         gate: Its suite gate, if it has one.
     """
 
@@ -66,7 +67,7 @@ def by_eval(report: SessionReport) -> list[EvalFigures]:
                 judged,
                 interval(passed, judged, CONFIDENCE) if judged else None,
                 before.get(key),
-                trends.get(key, ""),
+                trends.get(key, "") if key in before or report.comparison is None else "new",
                 gates.get(key),
             )
         )

@@ -17,7 +17,7 @@ OPEN = 1
 ORDER = ("error", "failed", "skipped", "passed", "noted")
 """Standings from the worst; a section has that of its worst eval."""
 
-ARROWS = {"regressed": "▼ regressed", "fixed": "▲ fixed", "changed": "± changed", "new": "＋ new"}
+ARROWS = {"regressed": "▼ regressed", "fixed": "▲ fixed", "changed": "± changed", "new": "+ new"}
 
 
 def case_sections(report: SessionReport) -> Iterator[str]:

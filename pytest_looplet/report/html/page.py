@@ -15,6 +15,7 @@ from pytest_looplet.report.html.text import esc, number
 from pytest_looplet.report.model import SessionReport
 
 TRENDS = {
+    "new": "+ new",
     "regressed": "▼ regressed",
     "changed": "± changed",
     "same": "= same",
@@ -113,11 +114,12 @@ def _overview(report: SessionReport) -> Iterator[str]:
 
 def _cells(one: EvalFigures, report: SessionReport) -> Iterator[str]:
     names: tuple[Standing, ...] = ("passed", "noted", "failed", "error", "skipped")
-    yield " ".join(
+    counts = " ".join(
         f'<span class="{name}" title="{name}">{one.standings[name]} {MARKS[name]}</span>'
         for name in names
         if name in one.standings
     )
+    yield f"<span>{counts}</span>"
     mean = one.mean
     yield "–" if mean is None else f"<span>{charts.score_bar(mean, one.before)} {mean:.2f}</span>"
     rate = one.rate

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from looplet.engine.observe import Decision
-from looplet.text import count, show_value
+from looplet.text import count
 from looplet.trajectory import Trajectory
 from looplet.trajectory.call import RecordedCall
 from looplet.trajectory.table import args_text, result_text
@@ -150,4 +150,4 @@ def _block(part: Block) -> str:
         note = f'<p class="cut">and {kept:,} characters as in the prompt before</p>' if kept else ""
         return block(str(part.get("text", ""))) + note
     rest = {name: content for name, content in part.items() if name != "type"}
-    return f'<p class="kind">{esc(show_value(str(kind), 40))}</p>{value(rest)}'
+    return f'<p class="kind">{esc(kind)}</p>{value(rest)}'
