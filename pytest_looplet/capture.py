@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ from looplet.trajectory import Exchange, Trajectory
 from pytest_looplet.cassette import Cassette, open_cassette
 from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.ledger import note_run, record
+from pytest_looplet.settings import settings_of
 from pytest_looplet.tapes import rerecord_command
 
 
@@ -81,7 +83,9 @@ class Captures:
                     "metadata": self._metadata(),
                     **fields,
                 }
-                _become(run, Trajectory.from_traffic(exchanges(_calls(cassette)[before:]), **fields))
+                known = Trajectory.from_traffic(exchanges(_calls(cassette)[before:]), **fields)
+                prices = settings_of(self._node.config).prices
+                _become(run, known if prices is None else replace(known, cost_usd=known.cost(prices)))
                 note_run(self._node, run)
 
     def _metadata(self) -> dict[str, Any]:

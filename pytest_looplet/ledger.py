@@ -16,8 +16,9 @@ from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.frames import show_own_frames
 from pytest_looplet.housekeeping import keeper_of
 from pytest_looplet.keys import lend
-from pytest_looplet.safe import make_safe
+from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of
+from pytest_looplet.spending import share_spending, watch_spending
 from pytest_looplet.wide import watch
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Recorder:
             make_safe(report)
         if facts and (call.when == "call" or (call.when == "setup" and not report.passed)):
             facts.setdefault("line", (item.location[1] or -1) + 1)
-            report.looplet = facts  # type: ignore[attr-defined]
+            report.looplet = sendable(facts)  # type: ignore[attr-defined]
         return report
 
 
@@ -183,6 +184,7 @@ def start(config: pytest.Config) -> None:
     settings = settings_of(config)
     keeper_of(config)
     watch(config)
+    watch_spending(config)
     if not settings.calls_models:
         lend(config)
     if (settings.reports or settings.baseline) and not hasattr(config, "workerinput"):
@@ -233,5 +235,6 @@ def share_with(node: Any) -> None:
     ledger = ledger_of(node.config)
     if ledger.share is None:  # made by the first worker that needs it
         ledger.share = Path(tempfile.gettempdir(), f"looplet-session-{os.getpid()}-{os.urandom(6).hex()}")
+    share_spending(node.config, ledger.share)
     node.workerinput["looplet_share"] = str(ledger.share)
     node.workerinput["looplet_dist"] = node.config.getoption("dist", "no")

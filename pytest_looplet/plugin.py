@@ -61,6 +61,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("report", {"action": "append", "metavar": "FILE"}, "write a report (.json, .html or .md); repeatable"),
     ("model", {"metavar": "PROVIDER:NAME"}, "the model under test, for example openai:gpt-4o-mini"),
     ("judge", {"metavar": "PROVIDER:NAME"}, "the model that grades"),
+    ("budget", {"metavar": "USD", "type": float}, "stop before a model call that could cost more in all"),
 )
 
 SETTINGS: tuple[tuple[str, str, str], ...] = (
@@ -84,6 +85,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("looplet_baseline", "string", "as --looplet-baseline, relative to the root folder"),
     ("looplet_model", "string", "as --looplet-model"),
     ("looplet_judge", "string", "as --looplet-judge"),
+    ("looplet_pricing", "string", "what models cost: a TOML file, or the same as text"),
     ("looplet_base_url", "string", "base URL of an OpenAI-compatible provider"),
 )
 

@@ -18,6 +18,7 @@ from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.run_failed import RunFailed
 from pytest_looplet.saved import save_run
+from pytest_looplet.settings import settings_of
 from pytest_looplet.tapes import rerecord_command
 from pytest_looplet.wiring import clock_of, wired
 
@@ -150,7 +151,9 @@ class LoopletRun:
         config = replace(config or LoopConfig(), **config_fields)
         if llm is None:
             llm = self._request.getfixturevalue("looplet_backend")
-        builder = TrajectoryBuilder(metadata=self._metadata(llm))
+        builder = TrajectoryBuilder(
+            metadata=self._metadata(llm), prices=settings_of(self._request.config).prices
+        )
         return builder, {
             "llm": llm,
             "task": task,

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias, cast, get_args
 
 import pytest
 
+from pytest_looplet.pricing import Pricing, read_pricing
+
 Mode: TypeAlias = Literal["replay", "rewrite", "missing", "tail"]
 Match: TypeAlias = Literal["strict", "sequence"]
 Unused: TypeAlias = Literal["error", "warn", "ignore"]
@@ -45,6 +47,8 @@ class Settings:
         model: `provider:name` of the model under test, or None.
         judge: `provider:name` of the model that grades, or None.
         base_url: Base URL of an OpenAI-compatible provider, or None.
+        prices: What models cost, or None.
+        budget: US dollars that calls to providers may cost in all, or None.
     """
 
     mode: Mode = "replay"
@@ -66,6 +70,8 @@ class Settings:
     model: str | None = None
     judge: str | None = None
     base_url: str | None = None
+    prices: Pricing | None = None
+    budget: float | None = None
 
     @property
     def keeps_runs(self) -> bool:
@@ -120,6 +126,8 @@ def _read(config: pytest.Config) -> Settings:
         model=_model(config, "model"),
         judge=_model(config, "judge"),
         base_url=config.getini("looplet_base_url") or None,
+        prices=_prices(config),
+        budget=_budget(config),
     )
 
 
@@ -241,6 +249,25 @@ def _reports(config: pytest.Config) -> tuple[Path, ...]:
                 f"--looplet-report={path.name}: write to a file that ends in {' or '.join(REPORT_SUFFIXES)}"
             )
     return paths
+
+
+def _prices(config: pytest.Config) -> Pricing | None:
+    value = config.getini("looplet_pricing")
+    return read_pricing(value, config.rootpath) if value else None
+
+
+def _budget(config: pytest.Config) -> float | None:
+    budget: float | None = config.getoption("looplet_budget")
+    if budget is None:
+        return None
+    if not 0 < budget < math.inf:
+        raise pytest.UsageError(f"--looplet-budget={budget}: give US dollars, for example 0.50")
+    if not config.getini("looplet_pricing"):
+        raise pytest.UsageError(
+            "--looplet-budget needs prices: set looplet_pricing in the ini file to a TOML file such as\n"
+            '["gpt-4o-mini"]\ninput = 0.15\noutput = 0.60'
+        )
+    return budget
 
 
 def _model(config: pytest.Config, name: str) -> str | None:

@@ -15,6 +15,7 @@ from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, 
 from pytest_looplet.marker import marked
 from pytest_looplet.places import cassette_path, rerecord_command as rerecord_command
 from pytest_looplet.settings import Unused, settings_of
+from pytest_looplet.spending import unsaved_tape
 
 cassette_key = pytest.StashKey[Cassette]()
 """On an item: its open cassette."""
@@ -32,7 +33,8 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
     record(request.config)
     wishes = marked(node)
     if settings.live:
-        yield None
+        with unsaved_tape(request.config):
+            yield None
         return
     if wishes.live:
         pytest.skip("calls a provider: run it with --looplet-live")

@@ -13,6 +13,7 @@ import pytest
 from pytest_looplet.keys import lend
 from pytest_looplet.places import fixture_cassette_path, rerecord_command
 from pytest_looplet.settings import Settings, settings_of
+from pytest_looplet.spending import unsaved_tape
 
 WIDE = "looplet-wide-fixtures"
 
@@ -31,8 +32,11 @@ class WideFixtures:
         """Open the tape, if this is such a fixture and the session is not live."""
         file = None if fixturedef.scope == "function" else _own_file(fixturedef, request.config)
         settings = settings_of(request.config)
-        if file is None or settings.live:
+        if file is None:
             return (yield)
+        if settings.live:
+            with unsaved_tape(request.config):
+                return (yield)
         with _taped(request, fixture_cassette_path(request, fixturedef.argname, file, settings), settings):
             return (yield)
 

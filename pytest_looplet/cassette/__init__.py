@@ -8,6 +8,7 @@ from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, open_cass
 from pytest_looplet.cassette.difference import Difference
 from pytest_looplet.cassette.drift import Drift
 from pytest_looplet.cassette.errors import (
+    BudgetSpent,
     CassetteDrift,
     CassetteError,
     CassetteNotWritten,
@@ -24,6 +25,7 @@ from pytest_looplet.cassette.matching import DriftClass, Normalizer
 from pytest_looplet.cassette.tape import Match, Mode
 
 __all__ = [
+    "BudgetSpent",
     "Cassette",
     "CassetteDrift",
     "CassetteError",

@@ -10,6 +10,7 @@
     - `CassetteDrift`: the request is not what was recorded
     - `NotRecorded`: there is no cassette to answer from
     - `NetworkBlocked`: something other than a taped call wanted the network
+    - `BudgetSpent`: the next call could pass the session's budget
     - `NoTape`: a call that belongs to no cassette, or to one that is closed
 """
 
@@ -56,6 +57,10 @@ class HTTPLibraryUnseen(CassetteError):
 
 class ReplayStopped(BaseException):
     """Base of what ends a replay at once, whatever the code under test catches."""
+
+
+class BudgetSpent(ReplayStopped):
+    """A model call was not made because it could take the session over its budget."""
 
 
 class CassetteDrift(ReplayStopped):

@@ -15,11 +15,12 @@ from typing import Any, Literal, TypeAlias
 
 from pytest_looplet.cassette.body import Body, BodyReader
 from pytest_looplet.cassette.drift import Drift, Explainer
-from pytest_looplet.cassette.errors import CassetteDrift, NotRecorded, ReplayStopped
+from pytest_looplet.cassette.errors import BudgetSpent, CassetteDrift, NotRecorded, ReplayStopped
 from pytest_looplet.cassette.exchange import Reply, Request
 from pytest_looplet.cassette.format import Recording
 from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.cassette.matching import DriftClass, Key, Matcher, Normalizer
+from pytest_looplet.cassette.meter import meter
 
 Mode: TypeAlias = Literal["replay", "rewrite", "missing", "tail"]
 """`replay`: never touch the network. `rewrite`: record afresh. `missing`: record where there is no cassette.
@@ -150,10 +151,21 @@ class Tape:
                 if not self.records:
                     raise self._stop(call)
                 self.plays = False
+            slot = Slot(call, self._scrubs, self._set_aside(call, request))
             self.recorded.append(call)
-            slot = Slot(call, self._scrubs)
             self._slots.append(slot)
             return slot
+
+    def _set_aside(self, call: Interaction, request: Request) -> Callable[[Reply], None] | None:
+        """Let the call's cost be counted, if it is; gives what to tell of its reply."""
+        counting = meter()
+        if counting is None:
+            return None
+        try:
+            most = counting.set_aside(call, request)
+        except BudgetSpent as stop:
+            raise self.note(stop) from None
+        return lambda reply: counting.settle(call, most, reply)
 
     def close_slots(self) -> None:
         """No more replies are waited for; a stream that still runs is kept as far as it got."""
@@ -259,9 +271,12 @@ class Scrubs:
 class Slot:
     """The place of a call that is being made; filled once, by whichever end of the reply comes first."""
 
-    def __init__(self, call: Interaction, scrubs: Scrubs) -> None:
+    def __init__(
+        self, call: Interaction, scrubs: Scrubs, told: Callable[[Reply], None] | None = None
+    ) -> None:
         self._call = call
         self._scrubs = scrubs
+        self._told = told
         self._at_close: Callable[[], None] | None = None
 
     def at_close(self, finish: Callable[[], None]) -> None:
@@ -284,6 +299,8 @@ class Slot:
         """The reply, or as much of it as came. Only the first one counts."""
         if self._call.reply is None:
             self._call.reply = self._scrubs.reply(reply)
+            if self._told is not None:
+                self._told(reply)
 
     def fail(self, error: BaseException) -> None:
         """No reply came."""
