@@ -124,3 +124,15 @@ def test_PP_03_PP_04_every_character_of_the_plane_in_everything_that_is_said(sui
     assert json.loads((path / "r.json").read_text(encoding="utf-8"))["runs"]
     page = (path / "r.html").read_text(encoding="utf-8")
     assert not {c for c in page if c != "\n" and c != "\t" and visible(c) != c}
+
+
+def test_PP_03_half_a_character_reaches_the_report_from_a_worker_of_xdist(suite):
+    suite.evals("""
+        def eval_label(ctx): return "half \\ud800"
+        def eval_wrong(ctx): assert ctx is None, "half \\udfff"
+    """)
+    result = suite.run("-p", "xdist", "-n2", "--looplet-report=r.json")
+    result.assert_outcomes(passed=2, failed=2)
+    rows = json.loads((suite.pytester.path / "r.json").read_text(encoding="utf-8"))["evals"]
+    assert rows[0]["label"] == "half \\ud800"
+    assert "half \\udfff" in rows[-1]["reason"]
