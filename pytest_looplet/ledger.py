@@ -18,6 +18,7 @@ from pytest_looplet.housekeeping import keeper_of
 from pytest_looplet.keys import lend
 from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of
+from pytest_looplet.spending import share_spending, watch_spending
 from pytest_looplet.wide import watch
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def start(config: pytest.Config) -> None:
     settings = settings_of(config)
     keeper_of(config)
     watch(config)
+    watch_spending(config)
     if not settings.calls_models:
         lend(config)
     if (settings.reports or settings.baseline) and not hasattr(config, "workerinput"):
@@ -233,5 +235,6 @@ def share_with(node: Any) -> None:
     ledger = ledger_of(node.config)
     if ledger.share is None:  # made by the first worker that needs it
         ledger.share = Path(tempfile.gettempdir(), f"looplet-session-{os.getpid()}-{os.urandom(6).hex()}")
+    share_spending(node.config, ledger.share)
     node.workerinput["looplet_share"] = str(ledger.share)
     node.workerinput["looplet_dist"] = node.config.getoption("dist", "no")
