@@ -120,9 +120,9 @@ def as_text(value: Any) -> str:
 
 
 def garbled(value: Any, seed: int) -> str:
-    """A result's text with about one character in five lost, always the same ones for one seed."""
-    text, draw = as_text(value), random.Random(seed)
-    broken_text = "".join(GARBLED if draw.random() < 0.2 else char for char in text)
+    """A result's text with about one character in three lost, always the same ones for one seed."""
+    text, draw = as_text(value), random.Random(f"corrupt:{seed}")
+    broken_text = "".join(GARBLED if draw.random() < 1 / 3 else char for char in text)
     return broken_text if broken_text != text else GARBLED + text[1:]
 
 

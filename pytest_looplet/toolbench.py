@@ -101,13 +101,14 @@ class ToolBench(BaseToolRegistry):
 
     Args:
         plan: Faults and memory; a fresh one by default.
+        with_done: Have `done(answer: str)` as the last tool, until one of that name is registered.
     """
 
-    def __init__(self, plan: Plan | None = None) -> None:
+    def __init__(self, plan: Plan | None = None, *, with_done: bool = True) -> None:
         super().__init__()
         self._plan = plan or Plan()
-        self._own_done = tools_from((), include_done=True)._tools["done"]
-        super().register(self._own_done)
+        self._stand_in = tools_from((), include_done=with_done)._tools.get("done")
+        self._keep_done_last()
 
     def register(self, spec: Any, *more: Any, replace: bool = False) -> None:
         """Add tools: functions, `ToolSpec`s, skills, and adapters with `register_all(registry)`.
@@ -124,17 +125,32 @@ class ToolBench(BaseToolRegistry):
                 item.register_all(self)
             else:
                 made = item if isinstance(item, ToolSpec) else tool(item)
-                stand_in = self._tools.get(made.name) is self._own_done
-                super().register(made, replace=replace or stand_in)
+                if made.name == "done" and self._stand_in is not None:
+                    del self._tools["done"]
+                    self._stand_in = None
+                super().register(made, replace=replace)
+        self._keep_done_last()
 
-    def around(self, tools: BaseToolRegistry | Iterable[Any]) -> ToolBench:
-        """A registry of *tools* and of those registered here, under the same faults."""
-        bench = ToolBench(self._plan)
-        for spec in self._tools.values():
-            bench.register(spec, replace=True)
-        given = tools._tools.values() if isinstance(tools, BaseToolRegistry) else tools
-        for item in given:
-            bench.register(item, replace=True)
+    def _keep_done_last(self) -> None:
+        # Where `looplet_run` puts it: asking for the fixture must not change what the model is sent.
+        if self._stand_in is not None:
+            self._tools.pop("done", None)
+            self._tools["done"] = self._stand_in
+
+    def around(self, tools: BaseToolRegistry | Iterable[Any], *, done_tool: str = "done") -> ToolBench:
+        """A registry of *tools*, then of those registered here, under the same faults.
+
+        Args:
+            tools: A list gets `done(answer: str)` unless the done tool has another name; a registry does not.
+            done_tool: Name of the tool that ends a run.
+        """
+        is_registry = isinstance(tools, BaseToolRegistry)
+        bench = ToolBench(self._plan, with_done=not is_registry and done_tool == "done")
+        for item in tools._tools.values() if isinstance(tools, BaseToolRegistry) else tools:
+            bench.register(item)
+        for name, spec in self._tools.items():
+            if spec is not self._stand_in and name not in bench._tools:
+                bench.register(spec)
         return bench
 
     @property

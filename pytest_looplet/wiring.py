@@ -49,7 +49,7 @@ def wired(
     """
     bench: ToolBench | None = asked_for(request, "looplet_tools")
     if bench is not None:
-        bench = bench if tools is None or tools is bench else bench.around(tools)
+        bench = bench if tools is None or tools is bench else bench.around(tools, done_tool=config.done_tool)
         config = replace(config, observers=[*config.observers, bench.watch(builder.decided)])
     permissions = asked_for(request, "looplet_permissions")
     if permissions is not None:
