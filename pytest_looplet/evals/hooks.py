@@ -27,7 +27,7 @@ from pytest_looplet.evals.results import results_of
 from pytest_looplet.failure import Unmet, totals
 from pytest_looplet.ledger import facts_key, note, record
 from pytest_looplet.provider import NoJudge
-from pytest_looplet.safe import make_safe
+from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of
 
 NAME = "looplet-evals"
@@ -290,8 +290,9 @@ def _refuse_to_skip(item: pytest.Item, report: pytest.TestReport) -> None:
 def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, blame: Blame | None) -> None:
     score = result.score if result.score is not None and math.isfinite(result.score) else None
     demands: Demands = demands_of(getattr(item, "obj", None) or item_name)
-    if score is not None:
-        item.user_properties.append(("looplet_score", score))
+    said = {"score": score, "label": result.label, "standing": found.standing, "blame": blame}
+    # They end up in JUnit files, which escape what XML cannot hold.
+    item.user_properties += [(f"looplet_{k}", sendable(v)) for k, v in said.items() if v is not None]
     note(
         item,
         module=item.parent.nodeid if item.parent else "",

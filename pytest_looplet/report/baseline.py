@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from looplet.errors import TraceError
 from looplet.evals.compare import Comparison, Judged, Key, compare
 from looplet.trajectory import Trajectory
 from looplet.trajectory.diff import difference
@@ -46,11 +47,15 @@ def differences(path: Path, runs: Mapping[str, Trajectory]) -> dict[str, tuple[s
     if not runs:
         return {}
     accepted = json.loads(path.read_bytes()).get("runs", {})
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for name, run in runs.items():
         if name in accepted:
-            before = Trajectory.from_json(json.dumps(accepted[name]), source=f"{path}: the run {name}")
-            found[name] = tuple(difference(before, run, names=("baseline", "this")))
+            try:
+                before = Trajectory.from_json(json.dumps(accepted[name]), source=f"{path}: the run {name}")
+            except TraceError as error:
+                found[name] = (str(error),)
+            else:
+                found[name] = tuple(difference(before, run, names=("baseline", "this")))
     return {name: lines for name, lines in found.items() if lines}
 
 

@@ -119,7 +119,9 @@ def test_PP_03_PP_04_every_character_of_the_plane_in_everything_that_is_said(sui
     root = ET.parse(path / "j.xml").getroot()
     cases = list(root.iter("testcase"))
     assert len(cases) == 6
-    assert [p.get("value") for p in root.iter("property") if p.get("name") == "looplet_score"]
+    said = {(p.get("name"), p.get("value")) for p in root.iter("property")}
+    assert {("looplet_score", "0.0"), ("looplet_standing", "failed"), ("looplet_blame", "agent")} <= said
+    assert [value for name, value in said if name == "looplet_label" and value and value.endswith("🦜")]
     assert "🦜" in "".join(root.itertext())
     assert json.loads((path / "r.json").read_text(encoding="utf-8"))["runs"]
     page = (path / "r.html").read_text(encoding="utf-8")
@@ -136,3 +138,24 @@ def test_PP_03_half_a_character_reaches_the_report_from_a_worker_of_xdist(suite)
     rows = json.loads((suite.pytester.path / "r.json").read_text(encoding="utf-8"))["evals"]
     assert rows[0]["label"] == "half \\ud800"
     assert "half \\udfff" in rows[-1]["reason"]
+
+
+def test_a_run_that_departs_from_the_accepted_one_is_shown_beside_it(suite):
+    suite.evals("def eval_a(ctx): return True")
+    assert suite.run("--looplet-baseline=base.json", "--looplet-accept").ret == 0
+    suite.agent("""
+        @pytest.fixture
+        def looplet_agent():
+            return lambda case: shout(case)[:0] if case.id == "two" else shout(case)
+    """)
+    assert (
+        suite.run("--looplet-baseline=base.json", "--looplet-report=r.html", "--looplet-report=r.json").ret
+        == 0
+    )
+    path = suite.pytester.path
+    differences = json.loads((path / "r.json").read_text())["baseline"]["differences"]
+    assert list(differences) == ["evals/eval_a.py::two#1"]
+    assert differences["evals/eval_a.py::two#1"][0] == (
+        "the first difference is at step 1: done is only in the baseline run"
+    )
+    assert "Changes against the baseline" in (path / "r.html").read_text(encoding="utf-8")
