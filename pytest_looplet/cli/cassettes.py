@@ -11,6 +11,8 @@ from looplet.errors import ConfigError
 from looplet.text import count, escape_terminal, shorten
 from pytest_looplet.cassette import upkeep
 from pytest_looplet.cassette.errors import CassetteUnreadable
+from pytest_looplet.cli.tests import state_of
+from pytest_looplet.housekeeping import State, age_days
 
 WIDTH = 96
 
@@ -18,9 +20,9 @@ WIDTH = 96
 def _arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, do, text in (
-        ("list", _list, "calls, models and size of each cassette"),
+        ("list", _list, "calls, models, size and age of each cassette"),
         ("show", _show, "the calls on each cassette"),
-        ("check", _check, "whether each can be read; exit 1 if not"),
+        ("check", _check, "which cannot be read or belong to no test; exit 1 if any"),
         ("scan", _scan, "what looks like a secret; exit 1 if anything does"),
         ("redact", _redact, "take out what looks like a secret"),
         ("migrate", _migrate, "bring files up to today's format"),
@@ -34,10 +36,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
             one.add_argument(
                 "--used",
                 type=Path,
-                required=True,
-                help="a file with the path of each cassette in use, one a line",
+                help="a file with the path of each cassette in use, one a line; else pytest is asked",
             )
             one.add_argument("--yes", action="store_true", help="delete them")
+        if name == "check":
+            one.add_argument(
+                "--replay", action="store_true", help="run the tests, and tell what is never played"
+            )
         one.set_defaults(do=do)
 
 
@@ -57,7 +62,8 @@ def _list(options: argparse.Namespace, files: list[Path]) -> int:
         one = upkeep.summary(path)
         tokens = f"{one.input_tokens:,}+{one.output_tokens:,} tokens"
         models = ", ".join(one.models) or "no model"
-        _tell(f"{path}: {count(one.calls, 'call')}, {tokens}, {models}, {one.size:,} bytes")
+        size = f"{one.size:,} bytes, {age_days(path):.0f} days"
+        _tell(f"{path}: {count(one.calls, 'call')}, {tokens}, {models}, {size}")
     _tell(count(len(files), "cassette"))
     return OK
 
@@ -81,8 +87,29 @@ def _check(options: argparse.Namespace, files: list[Path]) -> int:
         except CassetteUnreadable as problem:
             bad += 1
             _tell(str(problem))
-    _tell(f"{count(len(files), 'cassette')}, {bad} cannot be read")
-    return NO if bad else OK
+    state = state_of(options.paths, run=options.replay)
+    found = [*_none_of(files, state), *(_never_played(files, state) if options.replay else ())]
+    for line in found:
+        _tell(line)
+    _tell(f"{count(len(files), 'cassette')}, {bad} cannot be read, {count(len(found), 'finding')}")
+    return NO if bad or found else OK
+
+
+def _none_of(files: list[Path], state: State) -> list[str]:
+    orphaned = {Path(path).resolve() for path in state.orphaned}
+    return [f"{path}: belongs to no test" for path in files if path.resolve() in orphaned]
+
+
+def _never_played(files: list[Path], state: State) -> list[str]:
+    unplayed = {Path(path).resolve(): left for path, left in state.used.items()}
+    orphaned = {Path(path).resolve() for path in state.orphaned}
+    told = []
+    for path in files:
+        if path.resolve() not in unplayed.keys() | orphaned:
+            told.append(f"{path}: was not played")
+        elif left := unplayed.get(path.resolve(), 0):
+            told.append(f"{path}: {count(left, 'call')} not played")
+    return told
 
 
 def _scan(options: argparse.Namespace, files: list[Path]) -> int:
@@ -110,8 +137,12 @@ def _changed(changed: list[Path], files: list[Path]) -> int:
 
 
 def _prune(options: argparse.Namespace, files: list[Path]) -> int:
-    used = [Path(line) for line in options.used.read_text(encoding="utf-8").splitlines() if line.strip()]
-    left = upkeep.orphans(files, used)
+    if options.used is None:
+        orphaned = {Path(path).resolve() for path in state_of(options.paths).orphaned}
+        left = [path for path in files if path.resolve() in orphaned]
+    else:
+        lines = options.used.read_text(encoding="utf-8").splitlines()
+        left = upkeep.orphans(files, [Path(line) for line in lines if line.strip()])
     for path in left:
         if options.yes:
             path.unlink()
