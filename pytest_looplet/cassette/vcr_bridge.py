@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Any
+from unittest import mock
 
+from vcr import patch  # type: ignore[import-untyped]
 from vcr.cassette import Cassette as VcrCassette  # type: ignore[import-untyped]
 
 from pytest_looplet.cassette import deck, http
@@ -99,8 +102,10 @@ class _Interception:
                 context = _Switchboard.use(
                     path="looplet", custom_patches=http.patches(), skip_patchers=http.LIBRARIES
                 )
-                context.__enter__()
-                self._context = context
+                with ExitStack() as stack:
+                    stack.enter_context(mock.patch.object(patch, "reset_patchers", _resets_but_ours))
+                    stack.enter_context(context)
+                    self._context = stack.pop_all()
             self._users += 1
         try:
             _check_seen()
@@ -113,8 +118,21 @@ class _Interception:
         with self._lock:
             self._users -= 1
             if self._users == 0 and not deck.has_stragglers():
-                self._context.__exit__(None, None, None)
+                self._context.close()
                 self._context = None
+
+
+_reset_patchers = patch.reset_patchers
+
+
+def _resets_but_ours() -> Iterator[Any]:
+    """What vcrpy takes away while one of its stubs makes a real call, for all threads of the process.
+
+    Our methods are left in place: its stubs do not need them gone, and a call through httpx from another
+    thread at that moment would pass the tape.
+    """
+    ours = {(kind, method) for kind, method, _ in http.patches()}
+    return (found for found in _reset_patchers() if (found.getter(), found.attribute) not in ours)
 
 
 interception = _Interception()

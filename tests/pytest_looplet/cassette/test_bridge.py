@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +14,10 @@ import pytest
 from vcr import patch as vcr_patch
 from vcr.cassette import Cassette as VcrCassette
 
-from pytest_looplet.cassette import HTTPLibraryUnseen, use_cassette
+from pytest_looplet.cassette import HTTPLibraryUnseen, NetworkBlocked, use_cassette
+from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.conftest import NOWHERE
+from tests.pytest_looplet.cassette.raw_server import RawServer
 
 
 def test_vcrpys_builder_is_the_one_we_build_on() -> None:
@@ -37,6 +40,25 @@ def test_vcrpys_builder_is_the_one_we_build_on() -> None:
     ]
     for name in ("can_play_response_for", "play_response", "append", "write_protected", "_load", "_save"):
         assert hasattr(VcrCassette, name)
+
+
+def test_a_call_through_httpx_is_taped_while_a_stub_of_vcrpy_makes_a_real_one(tmp_path: Path) -> None:
+    """vcrpy takes its patches away meanwhile, for all threads."""
+    path = tmp_path / "a.looplet.yaml"
+    with RawServer(lambda asked: asked.send(b'{"ok":true}')) as server:
+        with use_cassette(path, "rewrite") as cassette:
+            with vcr_patch.force_reset():
+                httpx2.post(server.url, json={"messages": []}, verify=TLS)
+            with urllib.request.urlopen(server.url) as reply:
+                assert reply.read() == b'{"ok":true}'
+        assert len(cassette.recorded) == len(server.seen) == 2
+        with use_cassette(path, unused="ignore") as cassette, vcr_patch.force_reset():
+            assert httpx2.post(server.url, json={"messages": []}, verify=TLS).json() == {"ok": True}
+            with pytest.raises(NetworkBlocked):
+                urllib.request.urlopen(server.url)
+            cassette.forgive()
+        assert len(server.seen) == 2
+    assert vcr_patch.reset_patchers.__module__ == "vcr.patch"
 
 
 def test_an_sdk_on_an_unknown_http_library_is_noticed(
