@@ -90,6 +90,7 @@ def test_a_cancelled_call_leaves_the_server_usable(registry):
     assert registry.dispatch(ToolCall("add", {"a": 1})).data == {"result": 3}
 
 
+@pytest.mark.slow
 def test_a_second_start_replaces_the_server():
     with MCPToolAdapter(COMMAND) as server:
         server.tools()

@@ -68,7 +68,11 @@ MISDEEDS = {
 }
 
 
-@pytest.mark.parametrize("mode", MISDEEDS)
+SLOW = {"huge_without_end", "not_utf8", "nested"}
+MODES = [pytest.param(mode, marks=[pytest.mark.slow] if mode in SLOW else []) for mode in MISDEEDS]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_misdeed_is_the_error_of_the_call(mode):
     seconds, kind, says = MISDEEDS[mode]
     with adapter(mode, timeout=seconds) as server:
@@ -272,6 +276,7 @@ class TestTheEnd:
             assert all(map(alive, pids))
         assert gone(pids, 1.0)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("end", ["exception", "exit", "SIGTERM", "SIGKILL"])
     def test_MC_06_however_the_parent_ends(self, tmp_path, end):
         file = tmp_path / "pids"
