@@ -197,7 +197,7 @@ def test_CA_07_a_kill_at_any_moment_leaves_the_old_or_the_new(cassette_path: Pat
         command = [sys.executable, "-c", KILLED]
         subprocess.run([*command, "new.looplet.yaml", server.url], check=True, capture_output=True)
         new = Path("new.looplet.yaml").read_bytes()
-        for delay_ms in range(0, 100, 10):
+        for delay_ms in range(0, 100, 2):
             child = subprocess.Popen([*command, str(cassette_path), server.url], stdout=subprocess.PIPE)
             assert child.stdout is not None
             child.stdout.readline()
