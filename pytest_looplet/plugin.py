@@ -90,6 +90,13 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer our own hooks."""
+    from pytest_looplet import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options and ini settings."""
     group = parser.getgroup("looplet", "agents: record, replay, judge")

@@ -42,6 +42,7 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = replace(report, exit_status=int(session.exitstatus))
     session.config.stash[report_key] = report
+    session.config.hook.pytest_looplet_report(config=session.config, report=report)
     try:
         _write(report, settings)
     except (TraceError, OSError) as error:

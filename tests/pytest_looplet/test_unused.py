@@ -44,7 +44,8 @@ def test_PP_01_nothing_but_the_plugin_itself_is_loaded(suite):
     loaded = json.loads(
         next(line for line in done.stdout.splitlines() if "LOADED" in line).split("LOADED ")[1]
     )
-    window = ["pytest_looplet", "pytest_looplet.fixtures", "pytest_looplet.keys", "pytest_looplet.plugin"]
+    rooms = ("fixtures", "hookspecs", "keys", "plugin")
+    window = ["pytest_looplet", *(f"pytest_looplet.{room}" for room in rooms)]
     where = ["pytest_looplet.evals", "pytest_looplet.evals.where"]  # looks at eval_model.py and declines
     assert loaded == sorted(window + where)
     assert done.returncode == 0

@@ -159,3 +159,16 @@ def test_a_run_that_departs_from_the_accepted_one_is_shown_beside_it(suite):
         "the first difference is at step 1: done is only in the baseline run"
     )
     assert "Changes against the baseline" in (path / "r.html").read_text(encoding="utf-8")
+
+
+def test_other_plugins_are_handed_the_report(suite):
+    suite.evals("def eval_a(ctx): return True")
+    suite.agent("""
+        @pytest.fixture
+        def looplet_agent():
+            return shout
+
+        def pytest_looplet_report(config, report):
+            print("handed", [row.case for row in report.evals], config.rootpath.is_dir())
+    """)
+    suite.run().stdout.fnmatch_lines(["*handed *one*two* True"])
