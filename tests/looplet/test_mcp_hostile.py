@@ -28,6 +28,8 @@ from looplet.mcp import MCPClosed, MCPError, MCPTimeout, MCPToolAdapter
 from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call
 from looplet.types import ToolCall
 
+pytestmark = pytest.mark.slow
+
 SERVER = Path(__file__).with_name("mcp_hostile.py")
 SHORT, LONG = 0.7, 15.0
 

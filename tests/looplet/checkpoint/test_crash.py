@@ -12,6 +12,8 @@ import pytest
 
 from tests.looplet.checkpoint.agent import POINTS, STEPS
 
+pytestmark = pytest.mark.slow
+
 AGENT = Path(__file__).with_name("agent.py")
 
 
@@ -70,7 +72,6 @@ def test_CK_02_killed_at_a_point(tmp_path: Path, point: str, step: int) -> None:
     assert len(attempts.effects) == expected
 
 
-@pytest.mark.slow
 def test_CK_01_killed_at_random_300_times(tmp_path: Path) -> None:
     chance = random.Random(7)
     kills = runs = 0

@@ -23,6 +23,8 @@ from looplet.permissions.shell import commands_of
 from looplet.testing import call
 from tests.looplet.permissions.test_corpus import Recorder, async_drive, sync_drive
 
+pytestmark = pytest.mark.slow
+
 BASH = shutil.which("bash")
 
 MATCHERS = {
