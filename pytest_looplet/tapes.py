@@ -16,6 +16,7 @@ from pytest_looplet.marker import marked
 from pytest_looplet.places import cassette_path, rerecord_command as rerecord_command
 from pytest_looplet.settings import Unused, settings_of
 from pytest_looplet.spending import unsaved_tape
+from pytest_looplet.users_hooks import normalizers, redactors
 
 cassette_key = pytest.StashKey[Cassette]()
 """On an item: its open cassette."""
@@ -51,6 +52,8 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
         match=wishes.match or settings.match,
         drift_policy={**settings.drift, **wishes.drift},
         allow_hosts=settings.allow_hosts,
+        normalizers=normalizers(node),
+        redactors=redactors(node),
         rerecord_command=rerecord_command(node),
     )
     node.stash[cassette_key] = cassette

@@ -55,6 +55,7 @@ def _taped(request: pytest.FixtureRequest, path: Path, settings: Settings) -> It
     from pytest_looplet.cassette import UnplayedInteractions, open_cassette
     from pytest_looplet.housekeeping import keeper_of
     from pytest_looplet.sharing import once
+    from pytest_looplet.users_hooks import normalizers, redactors
 
     if settings.mode == "replay":
         lend(request.config)
@@ -65,6 +66,8 @@ def _taped(request: pytest.FixtureRequest, path: Path, settings: Settings) -> It
             mode="replay" if recorded_by_another else settings.mode,
             match=settings.match,
             drift_policy=settings.drift,
+            normalizers=normalizers(node),
+            redactors=redactors(node),
             rerecord_command=rerecord_command(node),
             blocks=False,
         )
