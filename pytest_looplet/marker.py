@@ -97,9 +97,13 @@ def marked(node: pytest.Item) -> Marked:
     """What the markers of *node*, its class and its module say together."""
     together = _together(node)
     if isinstance(together.get("model"), list | tuple):
-        if not hasattr(node, "callspec"):  # pytest makes several tests of functions and methods only
-            raise pytest.UsageError(f"{node.nodeid}: classes of unittest run once: name one model")
-        together["model"] = node.callspec.params[MODEL]
+        callspec = getattr(node, "callspec", None)
+        if callspec is None:  # pytest makes several tests of functions and methods only
+            raise pytest.UsageError(
+                f"{node.nodeid}: several models make several tests of a function, but agents of evals and "
+                "classes of unittest run once: name one model"
+            )
+        together["model"] = callspec.params[MODEL]
     return Marked(**together)
 
 
