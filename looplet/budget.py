@@ -115,4 +115,7 @@ class BudgetTelemetry:
     @property
     def peak_tier(self) -> BudgetTier:
         """The fullest so far; `ok` before the first sample."""
-        return max((tier for _, tier, _ in self.samples), key=_ORDER.index, default="ok")
+        peak: BudgetTier = "ok"
+        for _, tier, _ in self.samples:
+            peak = max(peak, tier, key=_ORDER.index)
+        return peak

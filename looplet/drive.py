@@ -292,9 +292,12 @@ async def _work_async(need: Compact | Save, tools: Any) -> Any:
             await asyncio.wait([future])
         except asyncio.CancelledError as problem:
             cancelled = problem
+    failed = future.exception()
     if cancelled is not None:
         raise cancelled
-    result = future.result()
+    if failed is not None:
+        raise failed
+    result: Any = future.result()
     return await result if hasattr(result, "__await__") else result
 
 

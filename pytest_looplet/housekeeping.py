@@ -73,8 +73,9 @@ class Housekeeper:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In a worker, send what was found; elsewhere judge it."""
-        if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["looplet_cassettes"] = [self.state.used, sorted(self.state.orphaned)]
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["looplet_cassettes"] = [self.state.used, sorted(self.state.orphaned)]
             return
         for what, paths in (("orphaned", self.orphaned), ("stale", self.stale)):
             if paths and self._wishes[what] == "fail":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from looplet.checkpoint.writer import CheckpointedHook
 from looplet.conversation import Conversation
 from looplet.engine import record
 from looplet.engine.observe import ModelCall, Request
@@ -265,7 +266,7 @@ class Restorer:
     def _load_hooks(self) -> None:
         for index, hook in enumerate(self.run.plan.slots.hooks):
             state = self._hook_states.get(f"{index}:{type(hook).__name__}")
-            if state is not None and hasattr(hook, "load_state"):
+            if state is not None and isinstance(hook, CheckpointedHook):
                 hook.load_state(state)
 
 
