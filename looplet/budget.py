@@ -117,5 +117,6 @@ class BudgetTelemetry:
         """The fullest so far; `ok` before the first sample."""
         peak: BudgetTier = "ok"
         for _, tier, _ in self.samples:
-            peak = max(peak, tier, key=_ORDER.index)
+            if _ORDER.index(tier) > _ORDER.index(peak):
+                peak = tier
         return peak
