@@ -86,6 +86,8 @@ def test_other_endpoints_of_the_sdk(ask: Callable[[Any], object], tmp_path: Path
     path = tmp_path / "a.looplet.yaml"
     with LocalProvider(lambda request: "It is sunny.") as provider:
         client = OpenAIAgent(provider.base_url).client
+        if "responses" in ask.__name__ and not hasattr(client, "responses"):
+            pytest.skip("this openai is older than its Responses API")
         with use_cassette(path, "rewrite"):
             live = ask(client)
     with use_cassette(path):
