@@ -21,7 +21,7 @@ def cassette_path(node: pytest.Item, settings: Settings, wishes: Marked) -> Path
     folder = node.path.parent / settings.cassette_dir
     if wishes.cassette:
         return folder / wishes.cassette
-    names = node.nodeid.split("@")[0].split("::")[1:] or [node.name]
+    names = own_id(node).split("::")[1:] or [node.name]
     return folder / node.path.stem / f"{safe_name(names)}{SUFFIX}"
 
 
@@ -40,5 +40,15 @@ def fixture_cassette_path(request: pytest.FixtureRequest, name: str, file: Path,
 
 def rerecord_command(node: pytest.Item) -> str:
     """The command that records the cassette of *node* again."""
-    asked_by: str = getattr(node, "asked_by", node.nodeid)
-    return f"pytest --looplet-record {shlex.quote(asked_by.split('@')[0])}"
+    asked_by: str = getattr(node, "asked_by", None) or own_id(node)
+    return f"pytest --looplet-record {shlex.quote(asked_by)}"
+
+
+def own_id(node: pytest.Item) -> str:
+    """The id of *node* without the `@group` that `--dist=loadgroup` of xdist puts behind it."""
+    if not node.config.getoption("loadgroup", False):
+        return node.nodeid
+    marks = node.iter_markers("xdist_group")
+    groups = {str(mark.args[0] if mark.args else mark.kwargs.get("name", "default")) for mark in marks}
+    # A parameter may hold an @ too, so exactly what xdist added is taken away.
+    return node.nodeid.removesuffix(f"@{'_'.join(sorted(groups))}") if groups else node.nodeid

@@ -1,0 +1,63 @@
+"""What a newcomer meets: ids with an @, files of one name, numbers that are none."""
+
+import pytest
+
+# Loaded here once, because an inner session forgets what it loaded.
+import pytest_looplet.places
+import pytest_looplet.run  # noqa: F401
+
+SAVES = """
+from looplet.testing import call
+
+def test_y(looplet_run, looplet_script):
+    looplet_run("x", llm=looplet_script(call("done", answer="{answer}")))
+"""
+NAMES = """
+import pytest
+from pytest_looplet.places import cassette_path, rerecord_command
+from pytest_looplet.marker import marked
+from pytest_looplet.settings import settings_of
+
+@pytest.mark.xdist_group("g")
+@pytest.mark.parametrize("who", ["a@x.com", "a@y.com"])
+def test_mail(who, request):
+    path = cassette_path(request.node, settings_of(request.config), marked(request.node))
+    print("PATH", path.name, "COMMAND", rerecord_command(request.node))
+    with open("seen.txt", "a") as seen:
+        seen.write(f"{path.name} {rerecord_command(request.node)}\\n")
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n1", "--dist=loadgroup")], ids=["alone", "loadgroup"])
+def test_an_at_sign_in_an_id_is_part_of_it_and_the_group_of_xdist_is_not(options, pytester):
+    pytester.makepyfile(test_a=NAMES.replace('"seen.txt"', repr(str(pytester.path / "seen.txt"))))
+    pytester.runpytest(*options, "-p", "no:cacheprovider").assert_outcomes(passed=2)
+    lines = sorted((pytester.path / "seen.txt").read_text().splitlines())
+    assert len({line.split()[0] for line in lines}) == 2
+    commands = [line.partition(" ")[2] for line in lines]
+    assert sorted(commands) == [
+        f"pytest --looplet-record 'test_a.py::test_mail[a@{host}.com]'" for host in "xy"
+    ]
+
+
+def test_saved_runs_of_files_of_one_name_lie_apart_and_can_be_graded(pytester):
+    for folder in "ab":
+        (pytester.mkpydir(folder) / "test_same.py").write_text(SAVES.format(answer=folder))
+    (pytester.mkdir("evals") / "eval_any.py").write_text("def eval_it(ctx): return True\n")
+    pytester.runpytest("--looplet-save-runs=runs", "a", "b").assert_outcomes(passed=2)
+    found = sorted(path.parts[-4] for path in (pytester.path / "runs").rglob("trajectory.json"))
+    assert found == ["a", "b"]
+    pytester.runpytest("--looplet-runs=runs", "evals").assert_outcomes(passed=2)
+
+
+def test_no_trials_at_all_is_refused(pytester):
+    pytester.makepyfile("def test_it(looplet_run): pass")
+    result = pytester.runpytest("--looplet-trials=0")
+    result.stderr.fnmatch_lines(["ERROR: --looplet-trials: '0' is no whole number from 1"])
+
+
+def test_a_reply_that_was_not_used_is_told_once(pytester):
+    pytester.makepyfile("def test_it(looplet_script): looplet_script('never said')")
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.no_fnmatch_line("*During handling*")
