@@ -14,7 +14,7 @@ written_key = pytest.StashKey[int]()
 
 
 def save_run(node: pytest.Item, name: str, trajectory: Trajectory) -> None:
-    """Write *trajectory* to a folder called *name*, in one called after the file of *node*, if asked for.
+    """Write *trajectory*, if asked for, to a folder called *name* below the path of the file of *node*.
 
     A second run of one test gets `-2` behind its name. What an earlier session left there is replaced.
     """
@@ -23,4 +23,12 @@ def save_run(node: pytest.Item, name: str, trajectory: Trajectory) -> None:
         return
     count = node.stash[written_key] = node.stash.get(written_key, 0) + 1
     own = safe_name([name]) + (f"-{count}" if count > 1 else "")
-    trajectory.save(Path(folder, node.path.stem, own, "trajectory.json"))
+    trajectory.save(Path(folder, *_home(node), own, "trajectory.json"))
+
+
+def _home(node: pytest.Item) -> tuple[str, ...]:
+    """The path of the file of *node* from the root folder, no suffix; if it lies elsewhere, its name."""
+    root = node.config.rootpath
+    if node.path.is_relative_to(root):
+        return node.path.relative_to(root).with_suffix("").parts
+    return (node.path.stem,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ def cells_of(cases: Sequence[Case], trials: int) -> list[Cell]:
 
 
 def saved_cells(folder: Path, cases: Sequence[Case]) -> list[Cell]:
-    """A cell for each run directory directly in *folder*, or for *folder* itself if it is one.
+    """A cell for each run directory in *folder*, at any depth, or for *folder* itself if it is one.
 
     A run directory that is called as one of *cases* is judged by what that case expects.
 
@@ -66,14 +67,19 @@ def saved_cells(folder: Path, cases: Sequence[Case]) -> list[Cell]:
     if (folder / "trajectory.json").is_file():
         runs = [folder]
     else:
-        runs = sorted(path.parent for path in folder.glob("*/trajectory.json"))
+        runs = sorted(path.parent for path in folder.rglob("trajectory.json"))
     if not runs:
         state = "holds no run directories" if folder.is_dir() else "does not exist"
         raise pytest.Collector.CollectError(
             f"--looplet-runs={folder}: the folder {state} (each has a trajectory.json)"
         )
     known = {name: case for case in cases for name in (safe_name([case.id]), case.id)}
-    return [Cell(known.get(run.name) or Case(run.name, None, source=str(run)), saved=run) for run in runs]
+    names = Counter(run.name for run in runs)
+    cells = []
+    for run in runs:
+        name = run.name if names[run.name] == 1 else run.relative_to(folder).as_posix()
+        cells.append(Cell(known.get(name) or Case(name, None, source=str(run)), saved=run))
+    return cells
 
 
 def tag_marks(config: pytest.Config, tags: Iterable[str], where: str) -> list[pytest.MarkDecorator]:

@@ -321,7 +321,8 @@ def test_runs_that_were_saved_can_be_graded_later(suite):
         def eval_a(ctx): return ctx.final_output["answer"] == ctx.expected and ctx.artifacts == {"x": 1}
     """)
     suite.run("--looplet-save-runs=kept").assert_outcomes(passed=1)
-    suite.run("--looplet-runs=kept/eval_a").assert_outcomes(passed=1)
+    suite.run("--looplet-runs=kept/evals/eval_a").assert_outcomes(passed=1)
+    suite.run("--looplet-runs=kept").assert_outcomes(passed=1)
     assert len(suite.runs) == 1
 
 
