@@ -124,8 +124,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _is_used(config: pytest.Config) -> bool:
     """Whether an option or an ini setting of ours is present."""
-    given = vars(config.option)
-    if any(given.get(f"looplet_{name.replace('-', '_')}") for name, _, _ in OPTIONS):
+    given = [vars(config.option).get(f"looplet_{name.replace('-', '_')}") for name, _, _ in OPTIONS]
+    if any(value is not None and value is not False for value in given):  # 0 is a value, to be refused
         return True
     return any(config.getini(name) for name, _, _ in SETTINGS)
 

@@ -41,7 +41,11 @@ def _check(backend: ScriptedChatBackend | AsyncScriptedChatBackend) -> None:
     try:
         backend.assert_exhausted()
     except AssertionError as error:
-        pytest.fail(f"looplet_script: {error}", pytrace=False)
+        left_over = str(error)
+    else:
+        return
+    # Outside of the handler: else the text is shown twice, as the error and as what it came from.
+    pytest.fail(f"looplet_script: {left_over}", pytrace=False)
 
 
 def make(request: pytest.FixtureRequest) -> Scripts:

@@ -213,8 +213,9 @@ def _save_runs(config: pytest.Config) -> Path | None:
 
 
 def _trials(config: pytest.Config) -> int:
-    value = _text(config, "trials")
-    if value is None:
+    option: int | None = config.getoption("looplet_trials")
+    value: str = config.getini("looplet_trials") if option is None else str(option)
+    if not value:
         return 1
     if not value.isdigit() or int(value) < 1:
         raise pytest.UsageError(f"--looplet-trials: {value!r} is no whole number from 1")
