@@ -16,6 +16,8 @@ from looplet.testing.provider import LocalProvider
 ASKS = """
 import openai, pytest
 
+pytestmark = pytest.mark.slow
+
 def ask(text, **more):
     with openai.OpenAI(max_retries=0) as client:
         turns = [{"role": "user", "content": text}]

@@ -20,6 +20,8 @@ from looplet import tool
 from looplet.testing import bad_request, call
 from pytest_looplet import RunFailed, expect
 
+pytestmark = pytest.mark.slow
+
 @tool
 def look(order_id: str) -> dict:
     \"\"\"Look an order up.\"\"\"

@@ -17,6 +17,8 @@ from looplet.testing.provider import LocalProvider
 TWO_TESTS = """
 import pytest
 
+pytestmark = pytest.mark.slow
+
 def test_one(looplet_run):
     looplet_run("one")
 

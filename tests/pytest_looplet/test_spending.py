@@ -21,6 +21,8 @@ PRICES = "tiny = {input = 1000, output = 2000}"
 RUNS = """
 import pytest
 
+pytestmark = pytest.mark.slow
+
 @pytest.mark.parametrize("n", range(4))
 def test_it(looplet_run, n):
     run = looplet_run(f"task {n}", max_tokens=10)

@@ -14,6 +14,8 @@ from looplet.testing.provider import LocalProvider
 CONFTEST = """
 import socket, openai, pytest
 
+pytestmark = pytest.mark.slow
+
 def ask(text):
     with openai.OpenAI() as client:
         reply = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": text}])

@@ -21,6 +21,8 @@ from looplet.testing.provider import (
 )
 from looplet.tools import tools_from
 
+pytestmark = pytest.mark.slow
+
 SOON = 0.01
 ADD, ECHO = call("add", a=1, b=2), call("echo", text="hi")
 BOTH = calls(ADD, ECHO, text="Both.")

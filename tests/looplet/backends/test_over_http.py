@@ -25,6 +25,8 @@ from looplet.testing.provider import (
 )
 from looplet.types import CancelToken, ChatReply, ErrorKind, Usage
 
+pytestmark = pytest.mark.slow
+
 TOOLS = [
     {
         "name": "add",

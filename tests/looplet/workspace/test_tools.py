@@ -14,6 +14,8 @@ from looplet import CancelToken, ToolCall, ToolContext
 from looplet.errors import ConfigError
 from looplet.workspace import workspace_tools
 
+pytestmark = pytest.mark.slow
+
 SECRET = "the secret outside"
 
 

@@ -19,6 +19,8 @@ from pytest_looplet.cassette.yaml_in import from_yaml
 from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
+pytestmark = pytest.mark.slow
+
 WORD = "some words of a result, naïve ones too\n"
 
 

@@ -18,6 +18,8 @@ SCRIPT = "import sys; from pytest_looplet.cli import main; sys.exit(main())"
 TESTS = """
 import pytest
 
+pytestmark = pytest.mark.slow
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_it(looplet_cassette, n):
     pass

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TWO_EVALS = """
     def eval_a(ctx): return True
     def eval_b(ctx): return True

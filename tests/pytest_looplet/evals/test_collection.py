@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def names(result: pytest.RunResult) -> list[str]:
     return [line.split("::", 1)[1] for line in result.outlines if "::" in line and line.startswith("evals/")]

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MANY = "\n".join(
     f"- {{id: c{n}, task: {'x' * (n + 1)}}}" for n in range(10)
 )  # five of ten have an odd length

@@ -11,6 +11,8 @@ import pytest_looplet.scripts  # noqa: F401
 from looplet.text import visible
 from pytest_looplet.cli import main
 
+pytestmark = pytest.mark.slow
+
 EVALS = """
     def eval_shouts(ctx): return ctx.final_output["answer"] == ctx.expected
     @eval_mark(pass_rate=0.5)
