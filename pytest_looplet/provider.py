@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from looplet.backends import AnthropicBackend, OpenAIBackend
 from looplet.errors import ConfigError
-from pytest_looplet.cassette import Cassette
+from pytest_looplet.cassette import Cassette, CassetteError, Interaction
+from pytest_looplet.cassette.upkeep import read
 from pytest_looplet.marker import marked
+from pytest_looplet.places import rerecord_command
 from pytest_looplet.settings import Settings, settings_of
 
 PROVIDERS = ("openai", "anthropic", "ollama")
@@ -33,8 +37,19 @@ def model_under_test(request: pytest.FixtureRequest, cassette: Cassette | None) 
     """
     settings = settings_of(request.config)
     recorded = _recorded(cassette, settings)
-    return _backend(
-        marked(request.node).model or settings.model or next(iter(recorded), None), "model", settings
+    wanted = marked(request.node).model or settings.model or next(iter(recorded), None)
+    if wanted is None:
+        _require_cassette(request, cassette, settings)
+    return _backend(wanted, "model", settings)
+
+
+def _require_cassette(request: pytest.FixtureRequest, cassette: Cassette | None, settings: Settings) -> None:
+    """In replay the model comes from the cassette, so a missing one is what there is to say."""
+    if cassette is None or settings.calls_models or Path(cassette.path).exists():
+        return
+    raise NoModel(
+        f"no cassette: {cassette.path} does not exist, so there is nothing to replay. Record it once with\n"
+        f"{rerecord_command(request.node)} --looplet-model=PROVIDER:NAME"
     )
 
 
@@ -50,15 +65,28 @@ def judge(request: pytest.FixtureRequest, cassette: Cassette | None) -> Any:
 
 
 def _recorded(cassette: Cassette | None, settings: Settings) -> list[str]:
-    """The models on the cassette as `provider:name`, in the order they were asked; only in replay."""
-    if cassette is None or settings.calls_models:
+    """The models on the cassette as `provider:name`, in the order they were asked.
+
+    A recording asks the models of the cassette that it replaces, so that the command which a failure names
+    needs no model of its own.
+    """
+    if cassette is None:
         return []
+    calls = _replaced(Path(cassette.path)) if settings.calls_models else cassette.interactions
     names = (
         f"{'anthropic' if call.request.path.endswith('/messages') else 'openai'}:{call.model}"
-        for call in cassette.interactions
+        for call in calls
         if call.model
     )
     return list(dict.fromkeys(names))
+
+
+def _replaced(path: Path) -> Sequence[Interaction]:
+    """What the cassette holds that is about to be replaced; nothing where it cannot be read."""
+    try:
+        return read(path).interactions
+    except CassetteError:
+        return ()
 
 
 def _backend(wanted: str | None, role: str, settings: Settings) -> Any:

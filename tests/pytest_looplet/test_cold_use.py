@@ -61,3 +61,43 @@ def test_a_reply_that_was_not_used_is_told_once(pytester):
     result = pytester.runpytest()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.no_fnmatch_line("*During handling*")
+
+
+AGENT = """
+from looplet import tool
+
+@tool
+def look(at: str) -> str:
+    \"\"\"Look.\"\"\"
+    return at
+
+def test_it(looplet_run):
+    assert looplet_run("look", tools=[look]).completed
+"""
+
+
+@pytest.mark.slow
+def test_the_command_that_a_failure_names_needs_no_model(pytester, monkeypatch):
+    from looplet.testing import call
+    from looplet.testing.provider import LocalProvider
+
+    pytester.makepyfile(test_a=AGENT)
+    for _ in range(2):
+        with LocalProvider([call("look", at="x"), call("done", answer="ok")]) as provider:
+            for name, value in provider.env.items():
+                monkeypatch.setenv(name, value)
+            model = () if pytester.path.joinpath("cassettes").exists() else ("--looplet-model=openai:m",)
+            pytester.runpytest("--looplet-record", *model).assert_outcomes(passed=1)
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
+def test_a_missing_cassette_comes_before_a_missing_model(pytester):
+    pytester.makepyfile(test_a=AGENT)
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*no cassette: *test_a/test_it.looplet.yaml does not exist*",
+            "*pytest --looplet-record test_a.py::test_it --looplet-model=PROVIDER:NAME*",
+        ]
+    )
