@@ -24,6 +24,8 @@ from looplet.mcp import MCPError, MCPToolAdapter
 from looplet.mcp.adapter import data_of
 from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, str(Path(__file__).with_name("mcp_demo.py"))]
 
 

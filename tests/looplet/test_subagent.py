@@ -38,6 +38,8 @@ from looplet.subagent import clone_tools_excluding
 from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls
 from looplet.types import ChatReply
 
+pytestmark = pytest.mark.slow
+
 
 @tool
 def bash(cmd: str) -> str:

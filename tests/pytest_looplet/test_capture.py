@@ -15,6 +15,8 @@ from looplet.testing.misbehave import status
 from looplet.testing.provider import LocalProvider
 from pytest_looplet import Unmet, expect, from_cassette, use_cassette
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = [
     calls(call("look", order_id="7"), call("rates"), text="Let me see."),
     call("refund", order_id="7", amount=9.5),

@@ -18,6 +18,8 @@ from looplet.types import ErrorKind, Step, ToolCall, ToolError, ToolResult, Usag
 from pytest_looplet import Pattern, Unmet, call, expect
 from pytest_looplet.compare import explain_comparison
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden"
 
 

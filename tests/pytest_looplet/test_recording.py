@@ -22,6 +22,8 @@ TEST_FILE = """
 from looplet import tool
 from pytest_looplet import expect
 
+pytestmark = pytest.mark.slow
+
 @tool
 def look(order_id: str) -> dict:
     return {"status": "shipped"}

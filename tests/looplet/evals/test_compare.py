@@ -6,6 +6,8 @@ import pytest
 
 from looplet.evals.compare import Judged, compare
 
+pytestmark = pytest.mark.slow
+
 PASS, FAIL, ERROR, SKIP = (Judged(standing) for standing in ("passed", "failed", "error", "skipped"))
 
 PAIRS = {

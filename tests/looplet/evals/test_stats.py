@@ -22,6 +22,8 @@ from looplet.evals.stats import (
 )
 from looplet.evals.suite import RunVerdict, judge_suite, unreachable
 
+pytestmark = pytest.mark.slow
+
 
 @given(
     st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.51, 0.999)

@@ -11,6 +11,8 @@ from looplet import PermissionDecision, PermissionEngine, PermissionRule, ToolCa
 from looplet.errors import ConfigError
 from looplet.permissions import command_matcher
 
+pytestmark = pytest.mark.slow
+
 ALLOW, DENY, ASK, DEFAULT = PermissionDecision
 
 

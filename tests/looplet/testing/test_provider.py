@@ -35,6 +35,8 @@ from looplet.testing.provider import (
 )
 from looplet.types import ChatReply, Usage
 
+pytestmark = pytest.mark.slow
+
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 TWO_CALLS = calls(call("add", a=1), call("say", text="ü"), text="Both now.")
 

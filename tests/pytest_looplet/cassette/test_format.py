@@ -21,6 +21,8 @@ from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.cassette.yaml_in import from_yaml
 from pytest_looplet.cassette.yaml_out import to_yaml
 
+pytestmark = pytest.mark.slow
+
 TEXT = st.text() | st.text(" \n\t:#-|>'\"\\ab{}[]&*!%@`")
 UTF8 = st.text(st.characters(codec="utf-8")) | st.text(" \n\t:#-|>'\"\\ab{}[]&*!%@`")
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -16,6 +16,8 @@ from pytest_looplet.cassette import HTTPLibraryUnseen, NoTape, use_cassette
 from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
+pytestmark = pytest.mark.slow
+
 
 def count(asked: Asked) -> None:
     asked.send(b'{"echo":' + asked.body + b"}")

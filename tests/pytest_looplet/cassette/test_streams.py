@@ -14,6 +14,8 @@ from pytest_looplet.cassette import use_cassette
 from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.raw_server import Asked, RawServer
 
+pytestmark = pytest.mark.slow
+
 EVENTS = [b'data: {"n":1}\n\n', b'event: x\ndata: {"n":2}\n\n', b"data: [DONE]\n\n"]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from looplet.testing.provider import LocalProvider
 
+pytestmark = pytest.mark.slow
+
 RETURNS = {
     "True": ("return True", "passed", None, 1.0),
     "False": ("return False", "failed", "agent", 0.0),
