@@ -22,8 +22,6 @@ TEST_FILE = """
 from looplet import tool
 from pytest_looplet import expect
 
-pytestmark = pytest.mark.slow
-
 @tool
 def look(order_id: str) -> dict:
     return {"status": "shipped"}

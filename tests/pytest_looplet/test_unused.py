@@ -11,8 +11,6 @@ from pytest_looplet.plugin import OPTIONS, SETTINGS
 
 PROBE = """
 import json, sys
-
-pytestmark = pytest.mark.slow
 def pytest_sessionfinish():
     print("LOADED", json.dumps(sorted(m for m in sys.modules if m.split(".")[0] in
         {"looplet", "pytest_looplet", "vcr", "tabulate", "yaml", "openai"})))
