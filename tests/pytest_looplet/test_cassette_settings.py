@@ -13,10 +13,10 @@ import pytest_looplet.run
 import pytest_looplet.tapes  # noqa: F401
 from looplet.testing.provider import LocalProvider
 
+pytestmark = pytest.mark.slow
+
 ASKS = """
 import openai, pytest
-
-pytestmark = pytest.mark.slow
 
 def ask(text, **more):
     with openai.OpenAI(max_retries=0) as client:

@@ -14,13 +14,13 @@ from looplet.testing import call
 from looplet.testing.provider import LocalProvider
 from pytest_looplet.names import safe_name
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 import pytest
 from looplet import tool
 from looplet.testing import bad_request, call
 from pytest_looplet import RunFailed, expect
-
-pytestmark = pytest.mark.slow
 
 @tool
 def look(order_id: str) -> dict:

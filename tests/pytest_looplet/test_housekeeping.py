@@ -14,10 +14,10 @@ import pytest_looplet.tapes  # noqa: F401
 from looplet.testing import call
 from looplet.testing.provider import LocalProvider
 
+pytestmark = pytest.mark.slow
+
 TWO_TESTS = """
 import pytest
-
-pytestmark = pytest.mark.slow
 
 def test_one(looplet_run):
     looplet_run("one")

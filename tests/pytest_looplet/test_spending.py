@@ -16,12 +16,12 @@ from pytest_looplet.cassette.exchange import Reply
 from pytest_looplet.cassette.meter import usage_in
 from pytest_looplet.pricing import read_pricing
 
+pytestmark = pytest.mark.slow
+
 ANSWER = call("done", answer="yes")
 PRICES = "tiny = {input = 1000, output = 2000}"
 RUNS = """
 import pytest
-
-pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("n", range(4))
 def test_it(looplet_run, n):

@@ -11,10 +11,10 @@ import pytest_looplet.run
 import pytest_looplet.tapes  # noqa: F401
 from looplet.testing.provider import LocalProvider
 
+pytestmark = pytest.mark.slow
+
 CONFTEST = """
 import socket, openai, pytest
-
-pytestmark = pytest.mark.slow
 
 def ask(text):
     with openai.OpenAI() as client:

@@ -13,12 +13,12 @@ from pytest_looplet.cassette import use_cassette
 from pytest_looplet.cli import main
 from tests.pytest_looplet.cassette.agents import OpenAIAgent
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "ghp_" + "FAKE1234abcd" * 3
 SCRIPT = "import sys; from pytest_looplet.cli import main; sys.exit(main())"
 TESTS = """
 import pytest
-
-pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_it(looplet_cassette, n):
