@@ -194,7 +194,6 @@ class Run:
     model_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     parse_failures: int = 0
-    continuations: int = 0
     answer_asked: bool = False
     new_entities: int = 0
     final_output: dict[str, Any] | None = None
