@@ -13,7 +13,7 @@ from looplet.conversation import Conversation
 from looplet.engine.hooks import log_listener
 from looplet.engine.observe import Observers, RunObserver
 from looplet.engine.run import Plan, Run, Wire
-from looplet.engine.scope import Nesting
+from looplet.engine.scope import Nesting, Resuming
 from looplet.engine.slots import Slots
 from looplet.errors import ConfigError
 from looplet.events import EventPayload, LifecycleEvent
@@ -81,6 +81,12 @@ def _restore(run: Run, config: LoopConfig, journal: RunJournal | None) -> None:
         from looplet.checkpoint import resume_or_begin
 
         resume_or_begin(journal, run, _agent_identity(run), config.resume)
+    for hook in _resuming(run.plan.slots):
+        hook.take_up(run)
+
+
+def _resuming(slots: Slots) -> list[Resuming]:
+    return [hook for hook in slots.hooks if isinstance(hook, Resuming)]
 
 
 def _require_backend(llm: Any) -> None:
@@ -399,10 +405,12 @@ def _context_maker(
 ) -> Callable[[Run, ToolCall, int], ToolContext | None] | None:
     """Makes the `ctx` of each call; None where nothing would be in it."""
     own = (config.cancel_token, config.approval_handler, config.cwd, config.workspace_root, config.metadata)
-    if not any(own) and config.cancel_token is None and not slots.on_event:
+    resuming = _resuming(slots)
+    if not any(own) and config.cancel_token is None and not slots.on_event and not resuming:
         return None
 
     def make(run: Run, call: ToolCall, number: int) -> ToolContext:
+        known = [hook.approver_of(call) for hook in resuming]
         return ToolContext(
             cwd=config.cwd,
             workspace_root=config.workspace_root,
@@ -410,7 +418,7 @@ def _context_maker(
             on_progress=_progress_teller(run, call, number) if slots.on_event else None,
             session_id=run.plan.session_id,
             metadata=dict(config.metadata),
-            request_approval=config.approval_handler,
+            request_approval=next(filter(None, known), config.approval_handler),
         )
 
     return make

@@ -1,13 +1,15 @@
-"""Which run is executing the tool that is asking: for tools that start a run of their own."""
+"""What a run and those who watch or steer it from outside its slots know of each other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from looplet.engine.observe import RunObserver
     from looplet.engine.run import Run
+    from looplet.types import ToolCall
 
 current_run: ContextVar[Run | None] = ContextVar("looplet_current_run", default=None)
 """The run whose tool runs here, None outside of tools. Set by the drivers; threads of looplet inherit it."""
@@ -19,4 +21,17 @@ class Nesting(Protocol):
 
     def for_child(self) -> RunObserver:
         """The observer of one run that a tool of this run starts."""
+        ...
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """A hook that decides how a run goes on which stopped to wait."""
+
+    def take_up(self, run: Run) -> None:
+        """The run is restored and about to go on: give it the call it waited with, or let it wait on."""
+        ...
+
+    def approver_of(self, call: ToolCall) -> Callable[..., Any] | None:
+        """Who answers `ctx.approve` inside *call*, if this hook has the answer."""
         ...
