@@ -14,6 +14,7 @@ from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.engine.scope import current_run
 from looplet.errors import ModelError
+from looplet.tools.running import running_call
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
 
 if TYPE_CHECKING:
@@ -229,13 +230,14 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
 
 
 def _run_tools(need: RunTools, tools: Any) -> list[Any]:
-    around = current_run.get()
+    around, outer_call = current_run.get(), running_call.get()
     current_run.set(need.run)
     try:
         return _results(need, tools)
     finally:
         # Not by token: an async consumer may leave in another context than it came in.
         current_run.set(around)
+        running_call.set(outer_call)
 
 
 def _results(need: RunTools, tools: Any) -> list[Any]:
@@ -248,12 +250,13 @@ def _results(need: RunTools, tools: Any) -> list[Any]:
 
 
 async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
-    around = current_run.get()
+    around, outer_call = current_run.get(), running_call.get()
     current_run.set(need.run)
     try:
         return await _results_async(need, tools)
     finally:
         current_run.set(around)
+        running_call.set(outer_call)
 
 
 async def _results_async(need: RunTools, tools: Any) -> list[Any]:

@@ -398,6 +398,8 @@ class Capabilities:
         stream: `chat` takes `on_chunk`, a callable that receives text as it is written.
         own_retries: It retries by itself, so the loop must not do it again.
         timeout: Its methods take `timeout_s`.
+        provider: Who runs the model, such as `openai`; empty where it does not say.
+        model: The model that it asks; empty where it does not say.
     """
 
     chat: bool = False
@@ -405,6 +407,8 @@ class Capabilities:
     stream: bool = False
     own_retries: bool = False
     timeout: bool = False
+    provider: str = ""
+    model: str = ""
 
 
 @runtime_checkable

@@ -12,6 +12,13 @@ from looplet.backends.wire import Json, Question, Wire, lenient
 from looplet.errors import ConfigError
 from looplet.types import Block, CancelToken, Capabilities, ChatReply, ThreadMessage, Usage
 
+_PROVIDERS = {
+    "AzureOpenAI": "azure.ai.openai",
+    "AnthropicBedrock": "aws.bedrock",
+    "AnthropicVertex": "gcp.vertex_ai",
+}
+"""Clients of an SDK that talk to somebody else than its maker."""
+
 
 class Holder:
     """What sync and async backends share: a client, a model, and what the newest reply was.
@@ -73,7 +80,13 @@ class Holder:
     def capabilities(self) -> Capabilities:
         """Everything; it retries by itself where the client is an SDK's own."""
         return Capabilities(
-            chat=True, native_tools=True, stream=True, own_retries=self._retries is not None, timeout=True
+            chat=True,
+            native_tools=True,
+            stream=True,
+            own_retries=self._retries is not None,
+            timeout=True,
+            provider=_PROVIDERS.get(type(self.client).__name__.removeprefix("Async"), self.sdk[0]),
+            model=self.model,
         )
 
     def _ask(

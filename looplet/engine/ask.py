@@ -152,8 +152,11 @@ def _fall_back_to_text(run: Run, problem: ModelError) -> None:
 def call(run: Run, request: Request) -> Script:
     """Send one request until it is answered or cannot be; gives `ChatReply` or `ModelError`."""
     plan, observers = run.plan, run.plan.observers
-    for hear in observers.model_asked:
-        hear(run.first_step, request)
+    if observers.model_asked:
+        able = capabilities_of(run.llm)
+        request = request._replace(provider=able.provider, model=able.model)
+        for hear in observers.model_asked:
+            hear(run.first_step, request)
     started = clock.perf() if observers.model_called else 0.0
     run.llm_calls += 1
     run.model_calls += 1

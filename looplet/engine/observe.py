@@ -34,6 +34,8 @@ class Request(NamedTuple):
         kept: How many of `messages` stand unchanged at the head of the request before this one; the
             trailing part that is rebuilt for each call never counts.
         trailing: That part: briefing, memory and what hooks say, at the end of the last message.
+        provider: Who is asked, for observers of `model_asked`; empty where the backend does not say.
+        model: The model that is asked; the same.
     """
 
     method: Method
@@ -47,6 +49,8 @@ class Request(NamedTuple):
     cache_breakpoints: Sequence[Any] | None = None
     kept: int = 0
     trailing: str = ""
+    provider: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
+from looplet.engine.observe import RunObserver
 from looplet.errors import ConfigError
 
 SLOTS = (
@@ -68,6 +69,8 @@ class Slots:
         for slot in (*SLOTS, DONE_PERMISSION):
             setattr(self, slot, tuple([_fill(h, slot) for h in self.hooks if hasattr(h, slot)]))
         for hook in self.hooks:
+            if isinstance(hook, RunObserver):  # it is told what happens, and may decide nothing
+                continue
             if not any(hasattr(hook, slot) for slot in (*SLOTS, DONE_PERMISSION)):
                 warnings.warn(
                     f"{type(hook).__name__} has no recognized hook methods, so it will never be called; "

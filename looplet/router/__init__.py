@@ -124,6 +124,8 @@ class _Fallback(Wrapper):
             stream=one.stream and other.stream,
             own_retries=one.own_retries and other.own_retries,
             timeout=one.timeout and other.timeout,
+            provider=one.provider,
+            model=one.model,
         )
 
     def __getattr__(self, name: str) -> Any:

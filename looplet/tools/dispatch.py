@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from looplet.clock import perf
 from looplet.tools.cut import RESULT_CHARS, cut, size_within
 from looplet.tools.failure import describe, refused, tool_error
+from looplet.tools.running import running_call
 from looplet.tools.spec import ToolSpec
 from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
 from looplet.values import bounded, plain_copy
@@ -118,6 +119,7 @@ def run_body(ready: Ready) -> Outcome:
     `Exception`, `SystemExit` and `GeneratorExit` are the tool's failure; any other `BaseException`
     (`KeyboardInterrupt`, a failing test) is raised.
     """
+    running_call.set(ready.call)  # the drivers put back what was there
     try:
         data = ready.spec.execute(**ready.kwargs)
         if type(data) not in _DATA and isinstance(data, _LAZY):
