@@ -27,6 +27,7 @@ from looplet.telemetry.genai import (
     error_type,
     messages_of,
     parts,
+    tool_error_type,
 )
 from looplet.tools.running import running_call
 from looplet.types import Step, ToolCall, Usage
