@@ -1,0 +1,104 @@
+"""Every block of every page runs, every command prints what is shown, and nothing is left out unseen."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import page
+from tests.docs.story import HOUSE, TEST, Story, Unlike, same
+
+ELSEWHERE = {
+    "docs/fixtures.md": "tests/pytest_looplet/fixtures/test_page.py",
+    "docs/assertions.md": "tests/pytest_looplet/test_assertions_page.py",
+    "docs/cassettes.md": "tests/pytest_looplet/test_cassettes_page.py",
+    "docs/tutorial.md": "tests/docs/test_tutorial.py",
+}
+"""Pages with a test of their own, which runs their blocks."""
+
+NOT_RUN: dict[str, str] = {}
+"""Every block that is not run, by page and number from 1, and the reason that stands before it."""
+
+PAGES = {
+    str(path.relative_to(HOUSE)): page(path, HOUSE)
+    for path in sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md"), *HOUSE.glob("examples/**/*.md")])
+}
+
+
+def is_slow(blocks):
+    return any(block.kind in ("bash", "console") or TEST.search(block.text) for block in blocks)
+
+
+RUN_HERE = [
+    pytest.param(name, marks=[pytest.mark.slow] if is_slow(blocks) else [])
+    for name, blocks in PAGES.items()
+    if name not in ELSEWHERE and blocks
+]
+
+
+@pytest.mark.parametrize("name", RUN_HERE)
+def test_a_page_is_true(name, tmp_path, monkeypatch):
+    for variable in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Story(tmp_path, Path(sys.executable).parent).run(PAGES[name])
+
+
+def test_what_is_not_run_is_known_and_has_a_reason():
+    found = {
+        f"{name}: {block.text}"
+        for name, blocks in PAGES.items()
+        for block in blocks
+        if block.kind == "not run"
+    }
+    assert found == {f"{name}: {reason}" for name, reason in NOT_RUN.items()}
+    assert all(len(reason) > 20 for reason in NOT_RUN.values())
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_page_that_is_run_elsewhere_is(name):
+    assert Path(name).name in (HOUSE / ELSEWHERE[name]).read_text(encoding="utf-8")
+
+
+SAME = {
+    "equal": ("a\nb\n", "a\nb\n", True),
+    "another line": ("a\nb\n", "a\nc\n", False),
+    "a line more": ("a\n", "a\nb\n", False),
+    "any lines": ("a\n...\nd\n", "a\nb\nc\nd\n", True),
+    "any text": ("a ... c\n", "a b c\n", True),
+    "a time": ("1 passed in 0.01s\n", "1 passed in 12.30s\n", True),
+    "another number": ("1 passed in 0.01s\n", "2 passed in 0.01s\n", False),
+}
+
+
+@pytest.mark.parametrize(("shown", "printed", "alike"), SAME.values(), ids=SAME)
+def test_what_is_shown_is_compared(shown, printed, alike):
+    if alike:
+        same(shown, printed)
+    else:
+        with pytest.raises(Unlike):
+            same(shown, printed)
+
+
+WRONG = {
+    "code that fails": "```python\nassert 1 == 2\n```",
+    "a command that fails": "```bash\nfalse\n```",
+    "an output that is another": "```console\n$ echo one\ntwo\n```",
+    "what a block printed": '```python\nprint(1)\n```\n```text title="output"\n2\n```',
+    "a language nobody runs": "```ruby\nputs 1\n```",
+    "a block without a language": "```\nwhat is this\n```",
+    "code that is only indented": "Text.\n\n    x = 1\n",
+    "a test that fails": "```python\ndef test_it():\n    assert False\n```",
+    "an extra that does not exist": "```bash\npip install pytest-looplet[none]\n```",
+    "a target that does not exist": "```bash\nmake nothing\n```",
+    "settings that cannot be read": "```toml\nx = \n```",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
+def test_a_page_that_is_wrong_is_red(text, tmp_path):
+    path = tmp_path / "wrong.md"
+    path.write_text(text)
+    with pytest.raises(Unlike, match=r"wrong\.md:"):
+        Story(tmp_path, Path(sys.executable).parent).run(page(path, tmp_path))
