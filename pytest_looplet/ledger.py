@@ -16,6 +16,7 @@ from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.frames import show_own_frames
 from pytest_looplet.housekeeping import keeper_of
 from pytest_looplet.keys import lend
+from pytest_looplet.places import own_id
 from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of
 from pytest_looplet.spending import share_spending, watch_spending
@@ -115,6 +116,7 @@ class Recorder:
             make_safe(report)
         if facts and (call.when == "call" or (call.when == "setup" and not report.passed)):
             facts.setdefault("line", (item.location[1] or -1) + 1)
+            facts["test"] = own_id(item)
             report.looplet = sendable(facts)  # type: ignore[attr-defined]
         return report
 

@@ -24,6 +24,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     one.add_argument("reports", nargs="+", type=Path, help="JSON reports")
     one.add_argument("-o", "--output", action="append", type=Path, required=True, help=".json, .html or .md")
+    one.add_argument(
+        "--require-all", action="store_true", help="a required eval that no part ran is red: for CI"
+    )
     one.set_defaults(do=_merge)
     one = actions.add_parser("show", help="a report in the terminal; exit 1 if its session is red")
     one.add_argument("report", type=Path, help="a JSON report")
@@ -41,7 +44,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-    return _tell(merge([read_report(path) for path in options.reports]), options.output)
+    parts = [read_report(path) for path in options.reports]
+    return _tell(merge(parts, require_all=options.require_all), options.output)
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -11,29 +11,25 @@ from typing import Any
 import pytest
 
 from looplet.clock import perf
-from looplet.evals.context import EvalContext
 from looplet.evals.gate import Verdict, verdict
 from looplet.evals.marks import Demands, demands_of
 from looplet.evals.result import EvalResult
-from looplet.trajectory.table import step_table
 from pytest_looplet.evals.agent_run import AgentRun
 from pytest_looplet.evals.cell import Cell, cell_of
+from pytest_looplet.evals.explain import explain, show_run
 from pytest_looplet.evals.failures import AgentFailed, EvalFailed
 from pytest_looplet.evals.gates import GateItem, SilentGates
 from pytest_looplet.evals.module import EvalModule
 from pytest_looplet.evals.outcome import Blame, Outcome, blame_of, outcome_of
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.evals.results import results_of
-from pytest_looplet.failure import Unmet, totals
+from pytest_looplet.evals.thresholds import threshold_of, unknown_names
 from pytest_looplet.ledger import facts_key, note, record
 from pytest_looplet.provider import NoJudge
 from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of
 
 NAME = "looplet-evals"
-TABLE_WIDTH = 96
-SHOWN_STEPS = 12
-"""Rows of the table below a failed eval; what is left out is counted."""
 
 
 class EvalHooks:
@@ -78,6 +74,10 @@ class EvalHooks:
                 chosen.append(cell.id)
             if isinstance(item, GateItem):
                 plan.evals[module, item.eval_name].gate = item.nodeid
+        # In a worker of xdist the controller says so, at the end.
+        told_here = not session.testsfailed and not hasattr(session.config, "workerinput")
+        if told_here and (unknown := unknown_names(session.config)):
+            raise pytest.UsageError("\n".join(unknown))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In a worker of xdist: tell the controller what was planned."""
@@ -120,12 +120,12 @@ class EvalHooks:
         finally:
             item.obj = function
         result.duration_ms = result.duration_ms or (perf() - started) * 1000
-        found = verdict(result, demands, threshold=_threshold(item))
+        found = verdict(result, demands, threshold=threshold_of(item))
         _note(item, cell, found, result, blame=_blame(found))
         if found.standing == "failed" and _is_tolerated(demands):
             pytest.xfail(f"{found.reason}; the gate of {item.originalname} decides")
         if not found.green:
-            raise EvalFailed(_explain(found, result))
+            raise EvalFailed(explain(item, cell, found, result))
 
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
         """Await an async eval that no other plugin claims."""
@@ -157,7 +157,7 @@ class EvalHooks:
         if cell is None or not report.failed or call.when == "teardown" or isinstance(item, AgentRun):
             return report
         if call.excinfo is not None:
-            _show_run(item, call.excinfo.value, report)
+            show_run(item, cell, call.excinfo.value, report)
         outcome = results_of(item.config).get(item.parent, cell) if item.parent else None
         if outcome is not None:
             report.sections += [(f"{title} of the agent", text) for title, text in outcome.sections]
@@ -228,20 +228,8 @@ def _is_tolerated(demands: Demands) -> bool:
     return demands.pass_rate is not None or (demands.min_mean is not None and demands.threshold is None)
 
 
-def _threshold(item: pytest.Function) -> float | None:
-    settings = settings_of(item.config)
-    return settings.thresholds.get(item.originalname, settings.threshold)
-
-
 def _blame(found: Verdict) -> Blame | None:
     return {"failed": "agent", "error": "harness"}.get(found.standing)  # type: ignore[return-value]
-
-
-def _explain(found: Verdict, result: EvalResult) -> str:
-    lines = [found.reason]
-    if result.explanation and result.explanation not in found.reason:
-        lines.append(result.explanation)
-    return "\n".join([*lines, *result.details[:20]])
 
 
 def _note_exception(item: pytest.Item, cell: Cell, call: pytest.CallInfo[None]) -> None:
@@ -267,15 +255,6 @@ def _note_exception(item: pytest.Item, cell: Cell, call: pytest.CallInfo[None]) 
         _note(item, cell, Verdict("error", reason), EvalResult(item_name(item)), blame=blame)
 
 
-def _show_run(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
-    """Put the steps of the run below the failure of an eval, where the failure does not show them itself."""
-    ctx = getattr(item, "funcargs", {}).get("ctx")
-    if isinstance(ctx, EvalContext) and ctx.trajectory is not None and not isinstance(error, Unmet):
-        table = step_table(ctx.trajectory, width=TABLE_WIDTH, max_rows=SHOWN_STEPS)
-        lines = [*table, *totals(ctx.trajectory, TABLE_WIDTH)]
-        report.sections.append(("the run that was judged", "\n".join(lines)))
-
-
 def _refuse_to_skip(item: pytest.Item, report: pytest.TestReport) -> None:
     """A required eval that was skipped is red; one that was expected to fail and did is not skipped."""
     if not hasattr(report, "wasxfail") and demands_of(item.obj).required:  # type: ignore[attr-defined]
@@ -288,7 +267,8 @@ def _refuse_to_skip(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, blame: Blame | None) -> None:
-    score = result.score if result.score is not None and math.isfinite(result.score) else None
+    # What was refused is told by the reason; it enters no mean.
+    score = None if found.standing == "error" else result.score
     demands: Demands = demands_of(getattr(item, "obj", None) or item_name)
     said = {"score": score, "label": result.label, "standing": found.standing, "blame": blame}
     # They end up in JUnit files, which escape what XML cannot hold.

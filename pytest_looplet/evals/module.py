@@ -72,7 +72,8 @@ class EvalModule(pytest.Module):
             demands, len({cell.case.id for cell in cells}), max(cell.trial for cell in cells)
         ):
             raise self.CollectError(f"{where}: the gate can never open: {flaw}")
-        plan_of(self.config).add(self.nodeid, metafunc.definition.name, demands, [cell.id for cell in cells])
+        ids = [cell.id for cell in cells]
+        plan_of(self.config).add(self.nodeid, metafunc.definition.name, demands, ids, tags=marks_of(function))
         for cell in cells:
             self.first_eval.setdefault(cell.id, metafunc.definition.name)
         params = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ class PlannedEval:
         module: The file's node id.
         name: The function's name.
         demands: What its mark asks for.
+        tags: Its tags.
         cells: Ids of all its cells.
         selected: Ids of those that the user's selection left.
         gate: Node id of its suite gate if it has one that was selected.
@@ -30,6 +31,7 @@ class PlannedEval:
     module: str
     name: str
     demands: Demands = NO_DEMANDS
+    tags: list[str] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
     selected: list[str] = field(default_factory=list)
     gate: str | None = None
@@ -46,9 +48,11 @@ class Plan:
     def __init__(self) -> None:
         self.evals: dict[tuple[str, str], PlannedEval] = {}
 
-    def add(self, module: str, name: str, demands: Demands, cells: Sequence[str]) -> PlannedEval:
+    def add(
+        self, module: str, name: str, demands: Demands, cells: Sequence[str], *, tags: Iterable[str] = ()
+    ) -> PlannedEval:
         """Note an eval that was collected."""
-        planned = self.evals.setdefault((module, name), PlannedEval(module, name, demands))
+        planned = self.evals.setdefault((module, name), PlannedEval(module, name, demands, sorted(tags)))
         planned.cells = list(dict.fromkeys([*planned.cells, *cells]))
         return planned
 

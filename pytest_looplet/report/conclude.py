@@ -10,6 +10,7 @@ import pytest
 
 from looplet.errors import TraceError
 from pytest_looplet.evals.plan import plan_of
+from pytest_looplet.evals.thresholds import unknown_names
 from pytest_looplet.report import baseline
 from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
@@ -25,10 +26,12 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
     """Make the session's report; turn the session red if its evals say nothing; write the files."""
     settings = settings_of(session.config)
     problems, remarks = _problems(session, rows)
+    planned = plan_of(session.config).evals.values()
     report = replace(
         SessionReport.of(rows, int(session.exitstatus), problems, remarks),
         fresh=settings.calls_models,
-        planned={"::".join(p.key): len(p.cells) for p in plan_of(session.config).evals.values()},
+        planned={"::".join(p.key): len(p.cells) for p in planned},
+        required=tuple(sorted("::".join(p.key) for p in planned if p.demands.required)),
     )
     if settings.baseline is not None and report.evals and not settings.accept:
         comparison = baseline.against(settings.baseline, report.evals, fresh=settings.calls_models)
@@ -72,6 +75,8 @@ def _problems(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> tuple[
     missing = plan.unreported(rows)
     if missing and session.exitstatus == pytest.ExitCode.OK:
         problems.append(f"{len(missing)} selected evals were never reported, for example {missing[0]}")
+    if config.getoption("dist", "no") != "no":
+        problems += unknown_names(config)
     if left_out := plan.left_out():
         text = LEFT_OUT + ", ".join(left_out)
         (problems if settings_of(config).require_all else remarks).append(text)

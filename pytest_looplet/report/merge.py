@@ -23,10 +23,15 @@ class ReportsOverlap(LoopletError):
     """Two reports tell of the same run: they are no parts of one session."""
 
 
-def merge(parts: Sequence[SessionReport]) -> SessionReport:
+def merge(parts: Sequence[SessionReport], *, require_all: bool = False) -> SessionReport:
     """The report of all *parts* together, the same whatever their order.
 
     Gates and the comparison with the baseline are judged again, over all runs.
+
+    Args:
+        parts: The reports.
+        require_all: Whether required evals of which runs are missing in all parts turn the whole red; it is
+            so as well if one of the parts was run with `--looplet-require-all`.
 
     Raises:
         ReportsOverlap: two parts tell of the same eval and run, or of the same test.
@@ -48,29 +53,31 @@ def merge(parts: Sequence[SessionReport]) -> SessionReport:
         planned={
             n: max(p.planned.get(n, 0) for p in parts) for n in sorted({n for p in parts for n in p.planned})
         },
+        required=_each(name for part in parts for name in part.required),
         runs=dict(sorted((name, run) for part in parts for name, run in part.runs.items())),
         differences=dict(sorted((name, d) for part in parts for name, d in part.differences.items())),
     )
     whole = replace(whole, gates=_gates(parts, whole), comparison=_comparison(parts, whole))
     worse = _worse(whole.comparison)
-    red = worse or whole.problems or any(not gate.passed for gate in whole.gates)
-    left_out = remark_on_left_out(whole)
+    left_out = left_out_of(whole)
+    must = require_all or any(text.startswith(LEFT_OUT) for part in parts for text in part.problems)
+    red = worse or whole.problems or (must and left_out) or any(not gate.passed for gate in whole.gates)
     return replace(
         whole,
-        problems=(*whole.problems, *worse),
-        remarks=(*whole.remarks, *left_out),
+        problems=(*whole.problems, *worse, *(left_out if must else ())),
+        remarks=(*whole.remarks, *(() if must else left_out)),
         exit_status=1 if red and whole.exit_status in (0, NO_TESTS) else whole.exit_status,
     )
 
 
-def remark_on_left_out(report: SessionReport) -> list[str]:
-    """A line about required evals of which runs are missing, if there are any."""
-    required = {f"{row.module}::{row.eval}" for row in report.evals if row.required}
+def left_out_of(report: SessionReport) -> list[str]:
+    """A line about required evals of which runs are missing, or that did not run at all, if there are any."""
     counts = Counter(f"{row.module}::{row.eval}" for row in report.evals)
+    required = {*report.required, *(f"{row.module}::{row.eval}" for row in report.evals if row.required)}
     some = [
         f"{name} ({counts[name]} of {report.planned[name]} runs)"
-        for name in counts
-        if name in required and counts[name] < report.planned.get(name, 0)
+        for name in sorted(required)
+        if counts[name] < report.planned.get(name, 0)
     ]
     return [LEFT_OUT + ", ".join(some)] if some else []
 

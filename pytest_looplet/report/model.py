@@ -116,6 +116,7 @@ class SessionReport:
         comparison: This session against its baseline, if it has one.
         fresh: Whether the models were really asked, so that chance plays a part.
         planned: Runs that each eval has when nothing is left out, by `file::eval`.
+        required: The evals that must not be left out, as `file::eval`.
         runs: The trajectories, by `file::case#trial` and `test#number`; empty if nobody will look at them.
         differences: How a run behaved otherwise than in the baseline, in lines, by the run's name.
     """
@@ -129,6 +130,7 @@ class SessionReport:
     comparison: Comparison | None = None
     fresh: bool = False
     planned: Mapping[str, int] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
     runs: Mapping[str, Trajectory] = field(default_factory=dict)
     differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -199,6 +201,7 @@ class SessionReport:
             "timing": timing,
             "fresh": self.fresh,
             "planned": dict(self.planned),
+            "required": list(self.required),
             "runs": {name: encode(timeless(run)) for name, run in self.runs.items()},
         }
         if self.comparison is not None:
@@ -208,7 +211,7 @@ class SessionReport:
 
 
 def _test_id(row: Mapping[str, Any]) -> str:
-    return str(row["nodeid"]).split("@")[0]
+    return str(row.get("test") or row["nodeid"])
 
 
 def _figures(run: Mapping[str, Any]) -> dict[str, Any]:

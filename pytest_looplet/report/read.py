@@ -62,6 +62,7 @@ def report_from(content: Mapping[str, Any]) -> SessionReport:
         _comparison(baseline, evals) if baseline is not None else None,
         bool(content.get("fresh", False)),
         dict(content.get("planned", {})),
+        tuple(content.get("required", ())),
         {name: _trajectory(name, run, timing) for name, run in content.get("runs", {}).items()},
         {name: tuple(lines) for name, lines in (baseline or {}).get("differences", {}).items()},
     )

@@ -20,7 +20,7 @@ RETURNS = {
     "a failed assertion": ("assert ctx.step_count == 9", "failed", "agent", 0.0),
     "nothing": ("pass", "error", "harness", None),
     "NaN": ("return float('nan')", "error", "harness", None),
-    "out of range": ("return 7", "error", "harness", 7.0),
+    "out of range": ("return 7", "error", "harness", None),
     "a list": ("return [1]", "error", "harness", None),
     "an exception": ("return {}['x']", "error", "harness", None),
     "a provider error": (
@@ -187,3 +187,71 @@ def test_a_judge_of_ones_own_is_a_fixture(suite):
             return Judge()
     """)
     suite.run("-k", "one").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist", "-n2")], ids=["alone", "xdist"])
+def test_a_failed_eval_shows_where_it_stands_what_was_expected_and_what_came(processes, suite):
+    suite.evals("def eval_a(ctx): return False\ndef eval_b(ctx): assert ctx.expected == 'X'; return True")
+    result = suite.run("-k", "two", *processes)
+    shown = [
+        "evals/eval_a.py:{} eval_{}",
+        "case two (*cases.yaml:5)",
+        "expected: 'BYE'",
+        "final output: {{'answer': 'BYE'}}",
+        "*1  done  answer='BYE'*",
+        "1 step, 0 model calls, stop: done",
+    ]
+    result.stdout.fnmatch_lines(["the eval returned False", *(line.format(3, "a") for line in shown)])
+    result.stdout.fnmatch_lines(["E * assert 'BYE' == 'X'", *(line.format(4, "b") for line in shown)])
+    result.stdout.fnmatch_lines(["FAILED evals/eval_a.py::eval_a[[]two[]] - *the eval ret*"])
+
+
+@pytest.mark.parametrize("returned", ["7", "float('nan')", "-1", "{'score': float('inf')}"])
+def test_a_score_that_was_refused_is_in_no_mean(returned, suite):
+    suite.evals(f"def eval_a(ctx): return {returned} if ctx.expected == 'BYE' else 0.5")
+    result = suite.run("--looplet-report=r.json", "--junitxml=j.xml")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["eval_a * 2  1 · 1 ! (harness) * 0.50  0.50 one"])
+    rows = json.loads((suite.pytester.path / "r.json").read_text())["evals"]
+    assert [row["score"] for row in rows] == [0.5, None]
+    assert (suite.pytester.path / "j.xml").read_text().count("looplet_score") == 1
+
+
+NAMES = {
+    "an eval": ("eval_politness=0.5", "did you mean eval_politeness?"),
+    "a tag": ("maners=0.5", "did you mean manners?"),
+    "nothing like it": ("zzz=0.5", "there are eval_politeness, manners"),
+}
+
+
+@pytest.mark.parametrize(("rule", "mend"), NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist", "-n2")], ids=["alone", "xdist"])
+def test_a_threshold_for_an_eval_that_is_not_there_is_an_error(processes, rule, mend, suite):
+    suite.evals('@eval_mark("manners")\ndef eval_politeness(ctx): return 0.9')
+    result = suite.run(f"--looplet-threshold={rule}", *processes)
+    assert result.ret == (pytest.ExitCode.TESTS_FAILED if processes else pytest.ExitCode.USAGE_ERROR)
+    name = rule.partition("=")[0]
+    line = f"*--looplet-threshold={rule}: no eval and no tag is called '{name}'; {mend}"
+    (result.stdout if processes else result.stderr).fnmatch_lines([line])
+    assert suite.runs == ([] if not processes else suite.runs)
+
+
+def test_the_ini_file_may_name_evals_of_other_files(suite):
+    suite.evals("def eval_a(ctx): return 0.9")
+    ini = ("-o", "looplet_threshold=eval_b=0.5")
+    assert suite.run(*ini, "evals/eval_a.py").ret == 0
+    assert suite.run(*ini).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_threshold_goes_by_name_then_by_tag_then_for_all(suite):
+    suite.evals("""
+        @eval_mark("tone", "manners")
+        def eval_tagged(ctx): return 0.7
+        @eval_mark("tone")
+        def eval_named(ctx): return 0.5
+        def eval_other(ctx): return 0.3
+    """)
+    given = [f"--looplet-threshold={rule}" for rule in ("tone=0.6", "manners=0.75", "eval_named=0.5", "0.2")]
+    result = suite.run("-k", "two", *given)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["score 0.7 is below the threshold 0.75"])

@@ -34,13 +34,17 @@ def test_a_report_fits_its_schema(report):
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(content)
 
 
+def _of(rows, report):
+    return tuple(c for c in report.comparison.changes if any(c.key[2] == row.case for row in rows))
+
+
 def parts_of(report):
     """Three shards: by case, and the test with the last."""
     parts = []
     for shard in range(3):
         rows = tuple(row for row in report.evals if int(row.case[-4:]) % 3 == shard)
         names = {row.run for row in rows}
-        kept = tuple(c for c in report.comparison.changes if any(c.key[2] == row.case for row in rows))
+        kept = replace(report.comparison, changes=_of(rows, report)) if report.comparison else None
         parts.append(
             replace(
                 report,
@@ -50,7 +54,7 @@ def parts_of(report):
                     n: run for n, run in report.runs.items() if n in names or (shard == 2 and "test_a" in n)
                 },
                 differences={n: d for n, d in report.differences.items() if n in names},
-                comparison=replace(report.comparison, changes=kept),
+                comparison=kept,
                 exit_status=int(shard != 1),
             )
         )
@@ -95,3 +99,18 @@ def test_CL_02_a_file_that_is_no_report_says_so(content, why, tmp_path):
         path.write_text(content)
     with pytest.raises(ReportUnreadable, match=why):
         read_report(path)
+
+
+@pytest.mark.parametrize("must", [False, True])
+def test_a_required_eval_that_no_part_ran_is_named(report, must):
+    name = "evals/eval_b.py::eval_safe"
+    parts = [
+        replace(part, planned={**part.planned, name: 4}, required=(name,), exit_status=0, problems=())
+        for part in parts_of(replace(report, gates=(), comparison=None))
+    ]
+    whole = merge(parts, require_all=must)
+    line = f"required evals were left out: {name} (0 of 4 runs)"
+    assert (line in whole.problems, line in whole.remarks) == (must, not must)
+    assert whole.exit_status == int(must)
+    one = replace(parts[0], problems=("required evals were left out: all of them",))
+    assert line in merge([one, *parts[1:]]).problems
