@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _STRONG = (
     r"pass(?:word|wd|phrase|code)?|pwd|secrets?|(?:client|shared|signing|webhook|app)[_-]?secret"
@@ -67,9 +68,15 @@ def is_secret_field(name: str, value: str) -> bool:
     `password` says so of anything; `token` only of something that looks like one, for language models call
     their words tokens.
     """
-    if len(value) < 4 or value.lower() in _TELLS_NOTHING or _PLACEHOLDER.fullmatch(value):
+    strong, weak = _says(name)
+    if not (strong or weak) or len(value) < 4 or value.lower() in _TELLS_NOTHING:
         return False
+    if _PLACEHOLDER.fullmatch(value):
+        return False
+    return strong or _RANDOM.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=2_000)  # the members of a run have few names
+def _says(name: str) -> tuple[bool, bool]:
     snake = _CAMEL.sub("_", name)
-    if _STRONG_FIELD.fullmatch(snake):
-        return True
-    return _WEAK_FIELD.fullmatch(snake) is not None and _RANDOM.fullmatch(value) is not None
+    return _STRONG_FIELD.fullmatch(snake) is not None, _WEAK_FIELD.fullmatch(snake) is not None

@@ -20,6 +20,7 @@ _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z
 _PLACEHOLDER = re.compile(r"\[(?:redacted|env):[^\]]*\]?")
 _SHORTEST = 6
 _SHORTEST_BASE64 = 24
+_LONGEST_SEEN, _MOST_SEEN = 8_000, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Found:
 
 
 class Redactor:
-    """Takes secrets out of text and of plain data. Stateless: usable from any thread.
+    """Takes secrets out of text and of plain data. Usable from any thread.
 
     Args:
         secrets: Values to take out wherever they stand, and the names to put in their place.
@@ -47,6 +48,8 @@ class Redactor:
         ]
         self._known.sort(key=lambda pair: len(pair[0]), reverse=True)
         self._extra = tuple(extra)
+        # A run says the same many times: its system prompt with every call, a result in step and message.
+        self._seen: dict[str, list[Found]] = {}
 
     @classmethod
     def of_environment(
@@ -72,6 +75,16 @@ class Redactor:
         """Where the secrets in *text* are, first to last, none overlapping; without those of `extra`."""
         if len(text) < _SHORTEST:
             return []
+        if (known := self._seen.get(text)) is not None:
+            return known[:]
+        found = self._search(text) if self.may_hold(text) else []
+        if len(text) <= _LONGEST_SEEN:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen[text] = found
+        return found[:]
+
+    def _search(self, text: str) -> list[Found]:
         found = [
             Found(at.start(), at.end(), placeholder)
             for secret, placeholder in self._known
@@ -148,8 +161,8 @@ class Redactor:
 
 _HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints)
 _SHORTEST_RUN = 16
-_RUN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-"
-_RUNS = bytes(byte if byte in _RUN_BYTES else 0x20 for byte in range(256))
+_RUN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-.%@"
+_RUNS = bytes(byte if byte in _RUN_BYTES or byte >= 0x80 else 0x20 for byte in range(256))
 _NAMING = (*TELLING_WORDS, "://", "basic", "bearer", "code=")
 _ALL_WORDS = {*TELLING_WORDS, *(hint for hint, _ in _HINTED)}
 # A word that holds another one need not be looked for.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ class Copier:
             run,
             task=self.value(run.task),
             steps=tuple(self.step(step) for step in run.steps),
-            model_calls=tuple(self._calls(run.model_calls)),
+            model_calls=tuple(self.calls(run.model_calls)),
             decisions=tuple(self.decision(decision) for decision in run.decisions),
             error=None if run.error is None else self.text(run.error),
             final_output=self.mapping(run.final_output),
@@ -97,17 +97,11 @@ class Copier:
             children=tuple(self.run(child) for child in run.children),
         )
 
-    def _block(self, block: Block) -> Block:
-        # Texts stay texts whatever they hold; `normal` would make a marked object of half a character.
-        whole = {n: self.text(v) if isinstance(v, str) and n != "id" else v for n, v in block.items()}
-        return self.mapping(whole)
+    def calls(self, calls: Iterable[RecordedCall]) -> Iterator[RecordedCall]:
+        """The model calls of a run, from the first one on.
 
-    def _error(self, error: ToolError) -> ToolError:
-        return ToolError(error.kind, self.text(error.message), error.retriable, self.mapping(error.context))
-
-    def _calls(self, calls: Sequence[RecordedCall]) -> list[RecordedCall]:
-        """Calls are put together before secrets are sought: a stored part may begin inside one."""
-        copies: list[RecordedCall] = []
+        They are put together before secrets are sought: a stored part may begin inside one.
+        """
         request: list[ThreadMessage] = []
         prompt = ""
         for call in calls:
@@ -117,13 +111,18 @@ class Copier:
             else:
                 before, prompt = prompt, self.text(prompt_text(request))
                 added = (added_prompt(prompt, before),)
-            copies.append(
-                replace(
-                    call,
-                    system_prompt=self.text(call.system_prompt),
-                    added=added,
-                    reply=self.blocks(call.reply),
-                    error=None if call.error is None else self.text(call.error),
-                )
+            yield replace(
+                call,
+                system_prompt=self.text(call.system_prompt),
+                added=added,
+                reply=self.blocks(call.reply),
+                error=None if call.error is None else self.text(call.error),
             )
-        return copies
+
+    def _block(self, block: Block) -> Block:
+        # Texts stay texts whatever they hold; `normal` would make a marked object of half a character.
+        whole = {n: self.text(v) if isinstance(v, str) and n != "id" else v for n, v in block.items()}
+        return self.mapping(whole)
+
+    def _error(self, error: ToolError) -> ToolError:
+        return ToolError(error.kind, self.text(error.message), error.retriable, self.mapping(error.context))

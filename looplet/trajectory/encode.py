@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from looplet.trajectory.call import RecordedCall
+from looplet.trajectory.written import pieces
 from looplet.types import Step, ToolResult
 
 if TYPE_CHECKING:
+    from looplet.trajectory.copies import Copier
     from looplet.trajectory.record import Trajectory
 
 SCHEMA_VERSION = 1
@@ -23,13 +25,33 @@ def encode(run: Trajectory) -> dict[str, Any]:
     `step_num`, …); `step_count`, `llm_call_count`, `pretty`, `index`, `tool_count`, `error_kind` and
     `error_retriable` repeat what other keys say and are not read back.
     """
+    document = _document(run, run.steps, run.model_calls)
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in document.items()}
+
+
+def dump(run: Trajectory, copy: Copier | None = None) -> Iterator[str]:
+    """The text of the document in parts: strict JSON, sorted keys, ASCII, one trailing newline.
+
+    Args:
+        run: The trajectory.
+        copy: Takes the secrets out, of one step and one call after the other; None writes it as it is.
+    """
+    if copy is None:
+        return pieces(_document(run, run.steps, run.model_calls))
+    rest = copy.run(replace(run, steps=(), model_calls=()))
+    document = _document(rest, map(copy.step, run.steps), copy.calls(run.model_calls))
+    return pieces(document | {"step_count": len(run.steps), "llm_call_count": len(run.model_calls)})
+
+
+def _document(run: Trajectory, steps: Iterable[Step], calls: Iterable[RecordedCall]) -> dict[str, Any]:
+    """The document; its long lists are iterators, so that a writer need not hold them."""
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.run_id,
         "task": run.task,
-        "steps": [encode_step(step) for step in run.steps],
+        "steps": map(encode_step, steps),
         "step_count": len(run.steps),
-        "llm_calls": _calls(run.model_calls),
+        "llm_calls": _calls(calls),
         "llm_call_count": len(run.model_calls),
         "decisions": [asdict(decision) for decision in run.decisions],
         "termination_reason": run.stop_reason,
@@ -42,11 +64,6 @@ def encode(run: Trajectory) -> dict[str, Any]:
         "metadata": run.metadata,
         "children": [encode(child) for child in run.children],
     }
-
-
-def dump(document: dict[str, Any]) -> str:
-    """*document* as text: strict JSON, sorted keys, ASCII, one trailing newline."""
-    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def encode_step(step: Step) -> dict[str, Any]:
@@ -83,16 +100,17 @@ def _result(result: ToolResult) -> dict[str, Any]:
     return encoded
 
 
-def _calls(calls: tuple[RecordedCall, ...]) -> list[dict[str, Any]]:
-    encoded = [_call(call) for call in calls]
-    for position in range(len(calls) - 1, 0, -1):
-        call, before = calls[position], calls[position - 1]
+def _calls(calls: Iterable[RecordedCall]) -> Iterator[dict[str, Any]]:
+    before: RecordedCall | None = None
+    for call in calls:
+        encoded = _call(call)
         # Null says "as in the call before": both are long and seldom change.
-        if call.system_prompt == before.system_prompt:
-            encoded[position]["system_prompt"] = None
-        if call.tools == before.tools:
-            encoded[position]["tools"] = None
-    return encoded
+        if before is not None and call.system_prompt == before.system_prompt:
+            encoded["system_prompt"] = None
+        if before is not None and call.tools == before.tools:
+            encoded["tools"] = None
+        before = call
+        yield encoded
 
 
 def _call(call: RecordedCall) -> dict[str, Any]:

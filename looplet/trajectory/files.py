@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -30,8 +32,12 @@ def read(path: str | PathLike[str]) -> tuple[bytes, str]:
         raise TraceError(f"cannot read {file}: {error.strerror or error}") from error
 
 
-def write(path: str | PathLike[str], text: str) -> None:
+def write(path: str | PathLike[str], text: str | Iterable[str]) -> None:
     """Put *text* into the file *path*; a reader sees the old content or the new, never a part.
+
+    Args:
+        path: The file; folders are made as needed.
+        text: Its content, whole or in parts.
 
     Raises:
         TraceError: It cannot be written; what was there before still is.
@@ -40,8 +46,11 @@ def write(path: str | PathLike[str], text: str) -> None:
     draft = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(text.encode("utf-8"))
+        with draft.open("w", encoding="utf-8", newline="") as out:
+            out.writelines([text] if isinstance(text, str) else text)
         draft.replace(file)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise TraceError(f"cannot write {file}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)  # it is gone unless something failed

@@ -13,7 +13,7 @@ from looplet.trajectory import files
 from looplet.trajectory.call import RecordedCall, to_next_request
 from looplet.trajectory.copies import Copier
 from looplet.trajectory.decode import decode
-from looplet.trajectory.encode import dump, encode
+from looplet.trajectory.encode import dump
 from looplet.trajectory.messages import read_messages
 from looplet.trajectory.traffic import Exchange, read_traffic
 from looplet.types import ErrorKind, Prices, Step, ThreadMessage, Usage
@@ -125,7 +125,7 @@ class Trajectory:
 
     def to_json(self) -> str:
         """This trajectory as strict JSON: sorted keys, one trailing newline, nothing lost."""
-        return dump(encode(self))
+        return "".join(dump(self))
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str = "the text") -> Trajectory:
@@ -151,7 +151,7 @@ class Trajectory:
         Raises:
             TraceError: It cannot be written; the text names the file and the reason.
         """
-        files.write(path, Copier(redact).run(self).to_json())
+        files.write(path, dump(self, Copier(redact)))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Trajectory:
