@@ -51,6 +51,21 @@ def differences(call: Interaction, recorded: Interaction, matcher: Matcher) -> I
     yield from _members(call.body.json, recorded.body.json, call.body.thread)
 
 
+def last_message(call: Interaction) -> Difference:
+    """What a call that was not recorded ends with: its last message, or what it asks for without one."""
+    turns = call.body.turns if call.body is not None else []
+    if call.body is None or not turns:
+        asked = f"{call.request.method} {call.request.url}"
+        return Difference("calls", asked, _new(_shown(call.request_bytes)))
+    part = parts_of(turns[-1], f"{call.body.thread}[{len(turns) - 1}]")[-1]
+    name, origin = _name(part, origins(turns))
+    return Difference("calls", f"its last message, {name}", _new(part.text), origin)
+
+
+def _new(text: str) -> tuple[str, ...]:
+    return tuple(f"+ {line}" for line in _clip(text.splitlines()))
+
+
 def _shown(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from looplet.text import escape_terminal
-from pytest_looplet.cassette.difference import MOST_LINES, Difference, differences
+from pytest_looplet.cassette.difference import MOST_LINES, Difference, differences, last_message
 from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.cassette.matching import DriftClass, Matcher
 
@@ -98,17 +98,31 @@ class Explainer:
             asked = f"nothing was recorded for {call.request.method} {call.request.url}"
             return self._drift(head, 0, (Difference("calls", asked),))
         nearest = max(same, key=lambda i: self._nearness(call, i))
+        over = all(i.played for i in same)
         found = tuple(differences(call, nearest, self._matcher))
-        if found and not self._goes_on(call, nearest):
+        if not over and found and not self._goes_on(call, nearest):
             return self.differs(call, nearest)
         if not found and not nearest.played:
             return self.out_of_order(call, nearest)
-        head = f"model call {self._call} is one more than was recorded (cassette {self._cassette})"
-        if found:
+        return self._one_more(call, nearest, recorded, over)
+
+    def _one_more(
+        self, call: Interaction, nearest: Interaction, recorded: Sequence[Interaction], over: bool
+    ) -> Drift:
+        """*call* has no counterpart: the recording is over, or the thread that it continues is."""
+        count = f"{len(recorded)} call" + ("s" if len(recorded) > 1 else "")
+        head = f"the recording has {count}; call {self._call} is new (cassette {self._cassette})"
+        if not over:
+            head = f"model call {self._call} is one more than was recorded (cassette {self._cassette})"
+        found = [last_message(call)]
+        if not any(differences(call, nearest, self._matcher)):
+            found.append(
+                Difference("calls", f"interaction {nearest.number} asked the same and is played already")
+            )
+        elif self._goes_on(call, nearest):
             where = f"it goes on where interaction {nearest.number}, the last of its thread, ended"
-        else:
-            where = f"interaction {nearest.number} asked the same and is played already"
-        return self._drift(head, nearest.number, (Difference("calls", where),))
+            found.append(Difference("calls", where))
+        return self._drift(head, nearest.number, tuple(found), "its last message")
 
     def _nearness(self, call: Interaction, other: Interaction) -> tuple[int, int, int, bool, int]:
         """Shared turns first, then length, then how much else is the same, then the earliest unplayed."""
@@ -128,7 +142,13 @@ class Explainer:
             return False
         return self._matcher.first_difference(call.body, nearest.body) == len(nearest.body.turns)
 
-    def _drift(self, head: str, interaction: int, found: tuple[Difference, ...]) -> Drift:
+    def _drift(
+        self,
+        head: str,
+        interaction: int,
+        found: tuple[Difference, ...],
+        what: str = "the first difference",
+    ) -> Drift:
         lines = [head]
         for difference in found:
             lines.append(f"  {difference.where}" + (":" if difference.lines else ""))
@@ -136,7 +156,7 @@ class Explainer:
         origin = next((d.origin for d in found if d.origin), None)
         if origin:
             tool = f"tool {origin.tool}" if origin.tool else "the tool"
-            lines.append(f"the first difference came from {tool} at step {origin.step}")
+            lines.append(f"{what} came from {tool} at step {origin.step}")
         lines.extend(_unset(found))
         if self._rerecord:
             lines.append(f"meant to change it? {self._rerecord}")

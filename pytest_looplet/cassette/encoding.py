@@ -6,12 +6,14 @@ The first that gives back exactly the same bytes is taken. `shown` and `bytes_of
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from pytest_looplet.cassette.members import must_be
 from pytest_looplet.cassette.yaml_out import OneLine
 
 Shown: TypeAlias = dict[str, Any]
@@ -136,17 +138,29 @@ def bytes_of(made: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: it is no such thing.
     """
-    style = made.get("style", "compact")
+    style = style_in(made)
+    if "json" in made:
+        return styled(made["json"], style)
+    if "events" in made:
+        return _events_text(made, style).encode("utf-8")
+    if "text" in made:
+        return must_be(made["text"], str, "`text`").encode("utf-8")
     try:
-        if "json" in made:
-            return styled(made["json"], style)
-        if "events" in made:
-            return _events_text(made, style).encode("utf-8")
-        if "text" in made:
-            return str(made["text"]).encode("utf-8")
-        return base64.b64decode(made.get("base64", ""), validate=True)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a body that cannot be read: {type(error).__name__}: {error}") from None
+        return base64.b64decode(must_be(made.get("base64", ""), str, "`base64`"), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"`base64` is no base64: {error}") from None
+
+
+def style_in(made: Mapping[str, Any]) -> str:
+    """The style that a body which `shown` gave is to be written in.
+
+    Raises:
+        ValueError: there is no such style.
+    """
+    style = must_be(made.get("style", "compact"), str, "`style`")
+    if style.removesuffix(" newline") not in STYLES:
+        raise ValueError(f"`style` must be {', '.join(STYLES)}; not {style!r}")
+    return style
 
 
 def _events(text: str) -> Shown:
@@ -198,15 +212,18 @@ def _event(block: str, style: str) -> Any:
 
 
 def _events_text(made: Mapping[str, Any], style: str) -> str:
-    rest: str = made.get("rest", "")
-    text = "".join(_event_text(event, style) + "\n\n" for event in made["events"]) + rest
+    rest, events = must_be(made.get("rest", ""), str, "`rest`"), must_be(made["events"], list, "`events`")
+    text = "".join(_event_text(event, style) + "\n\n" for event in events) + rest
     return text.replace("\n", "\r\n") if made.get("newline") == "crlf" else text
 
 
 def _event_text(event: Any, style: str) -> str:
     if isinstance(event, str):
         return event
-    data = event["data"].value if isinstance(event["data"], OneLine) else event["data"]
+    told = must_be(event, dict, "an event")
+    if "data" not in told:
+        raise ValueError("an event has no `data`")
+    data = told["data"].value if isinstance(told["data"], OneLine) else told["data"]
     text: str = data if isinstance(data, str) else styled(data, style).decode("utf-8")
-    named = f"event: {event['event']}\n" if "event" in event else ""
+    named = f"event: {must_be(told['event'], str, '`event`')}\n" if "event" in told else ""
     return f"{named}data: {text}"

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast, get_args
 
 from pytest_looplet.cassette.body import THREADS, Body
-from pytest_looplet.cassette.encoding import Shown, bytes_of, shown, strict_json
+from pytest_looplet.cassette.encoding import Shown, bytes_of, shown, strict_json, style_in
 from pytest_looplet.cassette.errors import CassetteUnreadable
-from pytest_looplet.cassette.exchange import Headers, Reply, Request
+from pytest_looplet.cassette.exchange import Ended, Headers, Reply, Request
 from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.members import member, must_be
 from pytest_looplet.cassette.repeated import put_in, take_out
-from pytest_looplet.cassette.vcr_format import interactions_of_vcr
+from pytest_looplet.cassette.vcr_format import VcrReader
 from pytest_looplet.cassette.yaml_in import NotYaml, from_yaml
 from pytest_looplet.cassette.yaml_out import to_yaml
 
@@ -32,7 +33,8 @@ _HEAD = """\
 """
 _END = "...\n"  # YAML's own end mark: without it a file that was cut would read as a shorter one
 _LOOKED_AT = 64  # calls that are compared with one that continues none of them, as far as its reader saw
-_ENDED = ("whole", "cut", "cancelled")
+_ENDED = get_args(Ended)
+_ASKED, _SAID = "the request", "the reply"
 
 
 @dataclass(slots=True)
@@ -183,14 +185,23 @@ def load(text: bytes, path: str, *, mend: str = "") -> Recording:
         if not text.strip():
             raise NotYaml("it is empty")
         data = from_yaml(text)
-        if isinstance(data, dict) and data.get("version") == 1 and "looplet_cassette" not in data:
-            return _of_vcrpy(data)
+        if _is_vcrpys(data):
+            return _recording(data, text)
         _check_version(data)
         if not text.rstrip().endswith(b"\n..."):
             raise NotYaml("it is cut: its last line, `...`, is missing", text.count(b"\n") + 1)
         return _recording(data, text)
     except NotYaml as error:
         raise CassetteUnreadable(path, str(error), line=error.line, mend=mend) from None
+
+
+def _is_vcrpys(data: Any) -> bool:
+    return (
+        isinstance(data, dict)
+        and data.get("version") == 1
+        and "looplet_cassette" not in data
+        and isinstance(data.get("interactions"), list)
+    )
 
 
 def _check_version(data: Any) -> None:
@@ -201,22 +212,28 @@ def _check_version(data: Any) -> None:
         raise NotYaml(f"it has format version {version!r}; this pytest-looplet reads version {VERSION}")
 
 
-def _of_vcrpy(data: dict[str, Any]) -> Recording:
-    try:
-        return Recording(interactions_of_vcr(data))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise NotYaml(f"a damaged vcrpy cassette ({type(error).__name__}: {error})") from None
-
-
 def _recording(data: dict[str, Any], text: bytes) -> Recording:
-    recording = Recording(free_order=data.get("order") == "free")
+    """What a file in our own format or in vcrpy's says."""
+    ours = "looplet_cassette" in data
+    interaction = _interaction if ours else VcrReader().interaction
+    if ours and b"!!binary" in text and _holds_bytes(data):
+        raise NotYaml("it has a value of type !!binary, which only vcrpy's cassettes have")
+    recording = Recording(free_order=ours and data.get("order") == "free")
     for number, entry in enumerate(data["interactions"], 1):
         try:
-            recording.interactions.append(_interaction(entry, number, recording.interactions))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            what = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
-            raise NotYaml(f"call {number} is damaged ({what})", _line_of(text, number)) from None
+            told = must_be(entry, dict, "it")
+            recording.interactions.append(interaction(told, number, recording.interactions))
+        except ValueError as error:
+            call = f"call {number}" if ours else f"a damaged vcrpy cassette, interaction {number}"
+            reason = f"{call} is damaged: {error}" if ours else f"{call}: {error}"
+            raise NotYaml(reason, _line_of(text, number)) from None
     return recording
+
+
+def _holds_bytes(value: Any) -> bool:
+    if isinstance(value, (dict, list)):
+        return any(map(_holds_bytes, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, bytes)
 
 
 def _line_of(text: bytes, number: int) -> int | None:
@@ -224,23 +241,19 @@ def _line_of(text: bytes, number: int) -> int | None:
     return text.count(b"\n", 0, starts[number - 1].start()) + 1 if number <= len(starts) else None
 
 
-def _interaction(entry: Any, number: int, earlier: list[Interaction]) -> Interaction:
-    asked, said = entry["request"], entry["reply"]
-    path, _, query = _text(asked, "url").partition("?")
+def _interaction(entry: dict[str, Any], number: int, earlier: list[Interaction]) -> Interaction:
+    if entry.get("call", number) != number:
+        raise ValueError(f"it says `call: {entry['call']}`; calls must be numbered in their order")
+    asked, said = member(entry, "request", dict, "it"), member(entry, "reply", dict, "it")
+    path, _, query = member(asked, "url", str, _ASKED).partition("?")
     body = _body_in(asked, earlier)
     raw = b"" if body is not None else bytes_of(asked)
     if raw[:1] == b"{":
         body = _inexact(raw)
-    headers = _headers_in(asked.get("headers", {}))
-    request = Request(_text(asked, "method"), path, query, _text(asked, "provider", ""), raw, headers)
-    return Interaction(request, body, _reply_in(said), number)
-
-
-def _text(entry: Any, name: str, otherwise: str | None = None) -> str:
-    value = entry.get(name, otherwise)
-    if not isinstance(value, str):
-        raise ValueError(f"`{name}` must be text, not {value!r}")
-    return value
+    method, provider = member(asked, "method", str, _ASKED), member(asked, "provider", str, _ASKED, "")
+    return Interaction(
+        Request(method, path, query, provider, raw, _headers_in(asked)), body, _reply_in(said), number
+    )
 
 
 def _inexact(raw: bytes) -> Body | None:
@@ -253,15 +266,20 @@ def _inexact(raw: bytes) -> Body | None:
 
 
 def _body_in(asked: dict[str, Any], earlier: list[Interaction]) -> Body | None:
-    style = _text(asked, "style", "compact")
+    style = style_in(asked)
     if "like" not in asked:
         value = asked.get("json")
         return Body(value, _thread_of(value), style) if isinstance(value, dict) else None
-    like, kept = asked["like"], asked["keep"]
-    base = earlier[like - 1].body if like >= 1 else None
+    like, kept = member(asked, "like", int, _ASKED), member(asked, "keep", int, _ASKED)
+    base = earlier[like - 1].body if 1 <= like <= len(earlier) else None
     if base is None or not 0 <= kept <= len(base.turns):
         raise ValueError(f"it continues call {like} at turn {kept}, where there is none")
-    made = put_in(_continued(base, base.thread, kept, asked), base.json, asked.get("repeated", []))
+    added = member(asked, "json", dict, _ASKED, {})
+    if base.thread:
+        member(added, base.thread, list, "what it adds", [])
+    member(asked, "without", list, _ASKED, [])
+    repeated = member(asked, "repeated", list, _ASKED, [])
+    made = put_in(_continued(base, base.thread, kept, asked), base.json, repeated)
     return Body(made, base.thread, style, kept, base if kept else None)
 
 
@@ -275,19 +293,16 @@ def _thread_of(value: dict[str, Any]) -> str:
 
 def _reply_in(said: dict[str, Any]) -> Reply:
     if "failure" in said:
-        return Reply(0, failure=_text(said, "failure"))
-    status, ended = said["status"], said.get("ended", "whole")
-    if not isinstance(status, int) or ended not in _ENDED:
-        raise ValueError(f"`status: {status}`, `ended: {ended}` is no reply")
-    headers = _headers_in(said.get("headers", {}))
-    kept = _text(said, "content_encoding", "")
-    return Reply(status, headers, bytes_of(said), ended, kept_encoding=kept)
+        return Reply(0, failure=member(said, "failure", str, _SAID))
+    status, ended = member(said, "status", int, _SAID), member(said, "ended", str, _SAID, "whole")
+    if ended not in _ENDED:
+        raise ValueError(f"`ended` of {_SAID} must be {', '.join(_ENDED)}; not {ended!r}")
+    kept = member(said, "content_encoding", str, _SAID, "")
+    return Reply(status, _headers_in(said), bytes_of(said), cast(Ended, ended), kept_encoding=kept)
 
 
-def _headers_in(headers: Any) -> Headers:
-    pairs = (
-        headers.items() if isinstance(headers, dict) else [pair for one in headers for pair in one.items()]
-    )
-    if not all(isinstance(name, str) and isinstance(value, str) for name, value in pairs):
-        raise ValueError("headers must be text")
-    return tuple(pairs)
+def _headers_in(entry: dict[str, Any]) -> Headers:
+    headers = entry.get("headers", {})
+    maps = headers if isinstance(headers, list) else [headers]
+    pairs = [pair for one in maps for pair in must_be(one, dict, "`headers`").items()]
+    return tuple((name, must_be(value, str, f"header `{name}`")) for name, value in pairs)

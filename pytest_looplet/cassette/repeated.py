@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from looplet.line_delta import decode, encode
 from pytest_looplet.cassette.body import Body
+from pytest_looplet.cassette.members import member, must_be
 from pytest_looplet.cassette.yaml_out import OneLine
 
 Place: TypeAlias = "tuple[str | int, ...]"
@@ -49,10 +50,13 @@ def put_in(value: Any, base: Any, repeated: list[dict[str, Any]]) -> Any:
         ValueError: there is no such text in one of the two.
     """
     for entry in repeated:
-        place, before = tuple(entry["at"]), _at(base, tuple(entry["at"]))
+        told = must_be(entry, dict, "an entry of `repeated`")
+        place = tuple(member(told, "at", list, "an entry of `repeated`"))
+        before = _at(base, place)
         if not isinstance(before, str) or _at(value, place) != "":
             raise ValueError(f"it repeats lines of a text at {list(place)}, where there is none")
-        value = _with(value, place, _text(before, entry["lines"]))
+        lines = member(told, "lines", list, "an entry of `repeated`")
+        value = _with(value, place, _text(before, lines))
     return value
 
 
@@ -79,19 +83,19 @@ def _text(before: str, parts: list[Any]) -> str:
     for part in parts:
         if isinstance(part, str):
             continue
-        start, stop = part
-        if not 0 <= start < stop <= len(lines):
+        is_range = isinstance(part, list) and len(part) == 2 and all(type(n) is int for n in part)
+        if not is_range or not 0 <= part[0] < part[1] <= len(lines):
             raise ValueError(f"it repeats lines {part} of a text that has {len(lines)}")
     return "\n".join(decode(lines, parts))
 
 
 def _new_texts(body: Body, base: Body, kept: int) -> Iterator[tuple[Place, str]]:
-    for name, member in body.json.items():
+    for name, value in body.json.items():
         if name == body.thread:
             for number, turn in enumerate(body.turns[kept:], kept):
                 yield from _long_texts(turn, (name, number))
-        elif member is not base.json.get(name) and member != base.json.get(name):
-            yield from _long_texts(member, (name,))
+        elif value is not base.json.get(name) and value != base.json.get(name):
+            yield from _long_texts(value, (name,))
 
 
 def _long_texts(value: Any, place: Place) -> Iterator[tuple[Place, str]]:

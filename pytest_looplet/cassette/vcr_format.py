@@ -7,43 +7,47 @@ from typing import Any
 from pytest_looplet.cassette.body import BodyReader
 from pytest_looplet.cassette.exchange import Reply, Request, reply_from_wire, request_from_wire
 from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.members import member, must_be
 
 
-def interactions_of_vcr(data: dict[str, Any]) -> list[Interaction]:
-    """The interactions of a vcrpy cassette, as read from its YAML.
+class VcrReader:
+    """Reads the interactions of one vcrpy cassette, in their order."""
 
-    Raises:
-        KeyError, TypeError, ValueError, AttributeError: it is none.
-    """
-    reader = BodyReader(lambda value: value)
-    made = []
-    for number, entry in enumerate(data["interactions"], 1):
-        request = _request(entry["request"])
-        body = reader.read(request.body)
+    def __init__(self) -> None:
+        self._reader = BodyReader(lambda value: value)
+
+    def interaction(self, entry: dict[str, Any], number: int, earlier: list[Interaction]) -> Interaction:
+        """The interaction of that number, from 1, as read from its YAML.
+
+        Raises:
+            ValueError: it is none; the text says what is missing or wrong.
+        """
+        request = _request(member(entry, "request", dict, "it"))
+        body = self._reader.read(request.body)
         if body is not None and body.style is not None:
             request = Request(
                 request.method, request.path, request.query, request.provider, headers=request.headers
             )
-        made.append(Interaction(request, body, _reply(entry["response"]), number))
-    return made
+        return Interaction(request, body, _reply(member(entry, "response", dict, "it")), number)
 
 
 def _request(entry: dict[str, Any]) -> Request:
-    headers = _headers(entry.get("headers") or {})
-    return request_from_wire(entry["method"], entry["uri"], headers, _bytes(entry.get("body")))
+    method, uri = (member(entry, name, str, "the request") for name in ("method", "uri"))
+    return request_from_wire(method, uri, _headers(entry), _bytes(entry.get("body")))
 
 
 def _reply(entry: dict[str, Any]) -> Reply:
     if "status_code" in entry:
         # What vcrpy wrote for httpx before its version 6.
-        content = _bytes(entry.get("content"))
-        return reply_from_wire(entry["status_code"], _headers(entry["headers"]), content)
-    return reply_from_wire(
-        entry["status"]["code"], _headers(entry["headers"]), _bytes(entry["body"].get("string"))
-    )
+        status, body = member(entry, "status_code", int, "the response"), entry.get("content")
+    else:
+        told = member(entry, "status", dict, "the response")
+        status, body = member(told, "code", int, "the status"), member(entry, "body", dict, "the response")
+    return reply_from_wire(status, _headers(entry), _bytes(body))
 
 
-def _headers(headers: dict[str, Any]) -> list[tuple[str, str]]:
+def _headers(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    headers = must_be(entry.get("headers") or {}, dict, "`headers`")
     return [
         (name, str(value))
         for name, values in headers.items()

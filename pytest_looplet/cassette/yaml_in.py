@@ -8,6 +8,7 @@ file full of them grows without bound when it is written out.
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -46,13 +47,19 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("it has a number that is too large")
+    return number
+
+
 _TAG = "tag:yaml.org,2002:"
 _SCALARS: dict[str, Callable[[str], Any]] = {
     f"{_TAG}str": str,
     f"{_TAG}null": lambda text: None,
     f"{_TAG}bool": lambda text: text.lower() in ("true", "yes", "on"),
     f"{_TAG}int": lambda text: int(text.replace("_", ""), 0),
-    f"{_TAG}float": float,
+    f"{_TAG}float": lambda text: _finite(float(text)),
     f"{_TAG}binary": lambda text: base64.b64decode("".join(text.split()), validate=True),
 }
 

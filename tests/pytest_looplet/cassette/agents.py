@@ -15,18 +15,19 @@ TLS = ssl.create_default_context()
 SEARCH = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
 
 
-class OpenAIHttp(openai.DefaultHttpxClient):
-    """Closed when it is no longer used, as a client that the SDK makes for itself."""
-
-    def __del__(self) -> None:
-        self.close()
+_clients: list[Any] = []
 
 
-class AnthropicHttp(anthropic.DefaultHttpxClient):
-    """The same for the other SDK."""
+def client_of(kind: Any) -> Any:
+    """An HTTP client for an SDK, to be closed by `close_clients`."""
+    _clients.append(kind(verify=TLS))
+    return _clients[-1]
 
-    def __del__(self) -> None:
-        self.close()
+
+def close_clients() -> None:
+    """Close the clients that were made; the collector would find sockets before the clients that own them."""
+    while _clients:
+        _clients.pop().close()
 
 
 @dataclass
@@ -43,7 +44,7 @@ class OpenAIAgent:
     """Chat completions, sync; `stream` reads deltas."""
 
     def __init__(self, base_url: str, *, stream: bool = False, max_retries: int = 2) -> None:
-        http = OpenAIHttp(verify=TLS)
+        http = client_of(openai.DefaultHttpxClient)
         self.client = openai.OpenAI(
             base_url=base_url, api_key="sk-local", max_retries=max_retries, http_client=http
         )
@@ -170,7 +171,7 @@ class AnthropicAgent:
     """Messages, sync; `stream` reads events."""
 
     def __init__(self, base_url: str, *, stream: bool = False) -> None:
-        url, http = base_url.removesuffix("/v1"), AnthropicHttp(verify=TLS)
+        url, http = base_url.removesuffix("/v1"), client_of(anthropic.DefaultHttpxClient)
         self.client = anthropic.Anthropic(base_url=url, api_key="sk-ant-local", http_client=http)
         self.stream = stream
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,16 @@ import pytest
 from looplet.testing import call
 from looplet.testing.provider import LocalProvider
 from pytest_looplet.cassette import use_cassette
-from tests.pytest_looplet.cassette.agents import OpenAIAgent
+from tests.pytest_looplet.cassette.agents import OpenAIAgent, close_clients
 
 NOWHERE = "http://127.0.0.1:9/v1"
 """An address where nobody listens: replays never get there."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clients_are_closed() -> Iterator[None]:
+    yield
+    close_clients()
 
 
 @pytest.fixture(scope="session")

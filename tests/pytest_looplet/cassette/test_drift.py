@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from looplet.testing.provider import LocalProvider
 from pytest_looplet.cassette import CassetteDrift, DriftClass, Policy, open_cassette, use_cassette
 from tests.pytest_looplet.cassette.agents import OpenAIAgent
 from tests.pytest_looplet.cassette.conftest import NOWHERE
@@ -145,7 +146,9 @@ def test_CA_05_an_extra_call(cassette_path: Path) -> None:
             agent.run()
         cassette.forgive()
     assert str(caught.value) == (
-        "model call 4 is one more than was recorded (cassette run.looplet.yaml)\n"
+        "the recording has 3 calls; call 4 is new (cassette run.looplet.yaml)\n"
+        "  its last message, messages[1] (user):\n"
+        "  + weather?\n"
         "  interaction 1 asked the same and is played already"
     )
     assert caught.value.drift.classes == ("calls",)
@@ -162,8 +165,53 @@ def test_an_agent_that_goes_on_where_it_had_stopped(cassette_path: Path) -> None
             agent.client.chat.completions.create(**agent.request(more))
         cassette.forgive()
     assert str(caught.value) == (
-        "model call 4 is one more than was recorded (cassette run.looplet.yaml)\n"
+        "the recording has 3 calls; call 4 is new (cassette run.looplet.yaml)\n"
+        "  its last message, messages[7] (user):\n"
+        "  + Sure?\n"
         "  it goes on where interaction 3, the last of its thread, ended"
+    )
+
+
+def test_a_new_call_names_the_tool_whose_result_it_carries(cassette_path: Path) -> None:
+    agent = OpenAIAgent(NOWHERE)
+    turns = [
+        {"role": "user", "content": "Something else entirely."},
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "pay"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "paid\ntwice"},
+    ]
+    with use_cassette(cassette_path, rerecord_command=RERECORD) as cassette:
+        agent.run()
+        with pytest.raises(CassetteDrift) as caught:
+            agent.client.chat.completions.create(model="m", messages=turns)  # type: ignore[arg-type]
+        cassette.forgive()
+    assert str(caught.value) == (
+        "the recording has 3 calls; call 4 is new (cassette run.looplet.yaml)\n"
+        "  its last message, messages[2] (result of step 1, pay):\n"
+        "  + paid\n"
+        "  + twice\n"
+        "its last message came from tool pay at step 1\n"
+        f"meant to change it? {RERECORD}"
+    )
+    assert caught.value.drift.classes == ("calls",)
+
+
+def test_a_thread_that_goes_on_while_another_is_not_over(tmp_path: Path) -> None:
+    agent, path = OpenAIAgent(NOWHERE), tmp_path / "run.looplet.yaml"
+    one, two = ([{"role": "user", "content": text}] for text in "ab")
+    with LocalProvider(["A", "B"]) as provider, use_cassette(path, "rewrite"):
+        for turns in (one, two):
+            OpenAIAgent(provider.base_url).client.chat.completions.create(**agent.request(turns))
+    more = [*one, {"role": "assistant", "content": "A"}, {"role": "user", "content": "Sure?"}]
+    with use_cassette(path, unused="ignore") as cassette:
+        agent.client.chat.completions.create(**agent.request(one))
+        with pytest.raises(CassetteDrift) as caught:
+            agent.client.chat.completions.create(**agent.request(more))
+        cassette.forgive()
+    assert str(caught.value) == (
+        f"model call 2 is one more than was recorded (cassette {path})\n"
+        "  its last message, messages[2] (user):\n"
+        "  + Sure?\n"
+        "  it goes on where interaction 1, the last of its thread, ended"
     )
 
 

@@ -11,7 +11,7 @@ from looplet.testing import call
 from looplet.testing.provider import LocalProvider
 from pytest_looplet.cassette import use_cassette
 from pytest_looplet.cli import main
-from tests.pytest_looplet.cassette.agents import OpenAIAgent
+from tests.pytest_looplet.cassette.agents import OpenAIAgent, close_clients
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,7 @@ def text(tmp_path_factory):
     path = tmp_path_factory.mktemp("recorded") / "a.looplet.yaml"
     with LocalProvider([call("search", q="x"), "Done."]) as provider, use_cassette(path, "rewrite"):
         OpenAIAgent(provider.base_url).run()
+    close_clients()
     return path.read_text(encoding="utf-8")
 
 
