@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from looplet.engine.hooks import Script
+from looplet.engine.hooks import Script, waited_for
 from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.engine.scope import current_run
 from looplet.errors import ModelError
@@ -241,12 +241,9 @@ def _run_tools(need: RunTools, tools: Any) -> list[Any]:
 
 
 def _results(need: RunTools, tools: Any) -> list[Any]:
-    calls, contexts = need.calls, need.contexts
-    if len(calls) == 1 and not need.concurrent:
-        return [tools.dispatch(calls[0], ctx=contexts[0])]
-    if not need.concurrent:
-        return [tools.dispatch(call, ctx=ctx) for call, ctx in zip(calls, contexts, strict=True)]
-    return list(tools.dispatch_batch(list(calls), ctx=_contexts_by_call(need, tools)))
+    if len(need.calls) == 1:
+        return [tools.dispatch(need.calls[0], ctx=need.contexts[0])]
+    return list(tools.dispatch_batch(list(need.calls), ctx=_contexts_by_call(need, tools)))
 
 
 async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
@@ -262,14 +259,11 @@ async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
 async def _results_async(need: RunTools, tools: Any) -> list[Any]:
     import asyncio
 
-    if need.concurrent and hasattr(tools, "dispatch_batch_async"):
+    if len(need.calls) == 1 and hasattr(tools, "dispatch_async"):
+        return [await tools.dispatch_async(need.calls[0], ctx=need.contexts[0])]
+    if len(need.calls) > 1 and hasattr(tools, "dispatch_batch_async"):
         return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need, tools)))
-    if not hasattr(tools, "dispatch_async"):
-        return list(await asyncio.wrap_future(_start(partial(_results, need, tools))))
-    results = []
-    for call, ctx in zip(need.calls, need.contexts, strict=True):
-        results.append(await tools.dispatch_async(call, ctx=ctx))
-    return results
+    return await asyncio.wrap_future(_start(partial(_results, need, tools)))
 
 
 def _contexts_by_call(need: RunTools, tools: Any) -> Any:
@@ -328,17 +322,8 @@ def _slices(seconds: float, token: CancelToken | None) -> list[float]:
 
 
 def _resolve(need: Resolve, tools: Any) -> Any:
-    """Wait for an async hook in the sync loop, on an event loop of its own."""
-    import asyncio
-
-    async def wait() -> Any:
-        return await need.awaitable
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    return _start(lambda: asyncio.run(wait())).result()
+    """Wait for an async hook in the sync loop."""
+    return waited_for(need.awaitable)
 
 
 async def _resolve_async(need: Resolve, tools: Any) -> Any:

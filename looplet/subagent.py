@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from looplet import clock
 from looplet.config import DomainAdapter, LoopConfig
 from looplet.conversation import Conversation
-from looplet.engine.hooks import emit_event
+from looplet.engine.hooks import async_emit_event, emit_event
 from looplet.engine.observe import ModelCall, RunObserver
 from looplet.engine.run import Run
 from looplet.engine.scope import current_run
@@ -126,10 +126,9 @@ async def async_run_sub_loop(
     sub = _SubAgent(llm, hooks, context, state, build_summary, conversation, subagent_id)
     registry = sub.registry(tools, sub_tools, state_mutating_tools)
     arguments = sub.arguments(task, registry, max_steps, system_prompt)
-    with sub:
-        async with aclosing(async_composable_loop(**arguments)) as steps:
-            async for step in steps:
-                sub.steps.append(step)
+    async with sub, aclosing(async_composable_loop(**arguments)) as steps:
+        async for step in steps:
+            sub.steps.append(step)
     return sub.result()
 
 
@@ -238,9 +237,19 @@ class _SubAgent:
         self.llm_calls = llm_calls
 
     def __enter__(self) -> None:
-        self._tell(LifecycleEvent.SUBAGENT_START, {})
+        emit_event(**self._news(LifecycleEvent.SUBAGENT_START, {}))
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        emit_event(**self._news(LifecycleEvent.SUBAGENT_STOP, self._ended_with(error)))
+
+    async def __aenter__(self) -> None:
+        await async_emit_event(**self._news(LifecycleEvent.SUBAGENT_START, {}))
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await async_emit_event(**self._news(LifecycleEvent.SUBAGENT_STOP, self._ended_with(error)))
+
+    def _ended_with(self, error: BaseException | None) -> dict[str, Any]:
+        """Add what it used up to the run around it; gives what its end tells."""
         if self.parent is not None:
             with _adding:
                 self.parent.usage += self.heard.usage
@@ -251,16 +260,14 @@ class _SubAgent:
             "entities": sorted(self.log.all_entities()),
             "stop_reason": self.heard.stop_reason,
         }
-        if error is not None:
-            facts["error"] = f"{type(error).__name__}: {error}"
-        self._tell(LifecycleEvent.SUBAGENT_STOP, facts)
+        return facts | ({"error": f"{type(error).__name__}: {error}"} if error is not None else {})
 
-    def _tell(self, event: LifecycleEvent, facts: dict[str, Any]) -> None:
-        """Tell the caller's hooks, and those of the run around it."""
+    def _news(self, event: LifecycleEvent, facts: dict[str, Any]) -> dict[str, Any]:
+        """What is told to the caller's hooks, and to those of the run around it."""
         around = list(self.parent.plan.slots.hooks) if self.parent is not None else []
         listeners = list({id(hook): hook for hook in [*self.hooks, *around]}.values())
         about = {"state": self.state, "context": self.context, "subagent_id": self.id, "extra": facts}
-        emit_event(listeners, event, **about)
+        return {"hooks": listeners, "event": event, **about}
 
     def result(self) -> dict[str, Any]:
         """What the caller gets."""

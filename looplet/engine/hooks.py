@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from typing import Any
 
 from looplet.engine.needs import Need, Resolve
@@ -10,6 +10,7 @@ from looplet.engine.run import Run
 from looplet.engine.slots import Filled
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.hook_decision import Deny, HookDecision, decision_of
+from looplet.workers import start
 
 Script = Generator[Need, Any, Any]
 
@@ -79,6 +80,8 @@ def _when_listener_raised(filled: Filled, event: LifecycleEvent, problem: Except
 def emit_event(hooks: Sequence[Any], event: LifecycleEvent, **payload_kwargs: Any) -> list[HookDecision]:
     """Tell *event* to every hook that has `on_event`; gives the decisions they returned.
 
+    An async `on_event` is waited for, on an event loop of its own.
+
     Args:
         hooks: The hooks. One that has `pre_dispatch` is not told PRE_TOOL_USE, and one that has
             `post_dispatch` is not told POST_TOOL_USE and POST_TOOL_FAILURE: it would decide twice.
@@ -87,17 +90,56 @@ def emit_event(hooks: Sequence[Any], event: LifecycleEvent, **payload_kwargs: An
     """
     payload = EventPayload(event=event, **payload_kwargs)
     decisions: list[HookDecision] = []
-    for hook in hooks:
-        if not hasattr(hook, "on_event") or not listens(hook, event):
-            continue
+    for hook in _listeners(hooks, event):
         try:
             value = hook.on_event(payload)
+            if hasattr(value, "__await__"):
+                value = waited_for(value)
         except Exception:
             log_listener(hook, event)
-            continue
-        if isinstance(value, HookDecision):
-            decisions.append(value)
+        else:
+            decisions += _decided(value)
     return decisions
+
+
+async def async_emit_event(
+    hooks: Sequence[Any], event: LifecycleEvent, **payload_kwargs: Any
+) -> list[HookDecision]:
+    """`emit_event` on an event loop: an async `on_event` is awaited there."""
+    payload = EventPayload(event=event, **payload_kwargs)
+    decisions: list[HookDecision] = []
+    for hook in _listeners(hooks, event):
+        try:
+            value = hook.on_event(payload)
+            if hasattr(value, "__await__"):
+                value = await value
+        except Exception:
+            log_listener(hook, event)
+        else:
+            decisions += _decided(value)
+    return decisions
+
+
+def _listeners(hooks: Sequence[Any], event: LifecycleEvent) -> list[Any]:
+    return [hook for hook in hooks if hasattr(hook, "on_event") and listens(hook, event)]
+
+
+def _decided(value: object) -> list[HookDecision]:
+    return [value] if isinstance(value, HookDecision) else []
+
+
+def waited_for(awaitable: Awaitable[Any]) -> Any:
+    """What *awaitable* gives, for a caller that is not async: on an event loop of its own."""
+    import asyncio
+
+    async def wait() -> Any:
+        return await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    return start(lambda: asyncio.run(wait())).result()
 
 
 def log_listener(hook: object, event: LifecycleEvent) -> None:
