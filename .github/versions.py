@@ -40,7 +40,7 @@ def main(which: str, folder: Path) -> int:
     subprocess.run(install, check=True)
     subprocess.run([str(python), "-m", "pip", "list"], check=True)
     tests = [str(HOUSE / "tests/pytest_looplet/cassette" / name) for name in TESTS]
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     return subprocess.run(command, cwd=HOUSE, check=False).returncode
 
 

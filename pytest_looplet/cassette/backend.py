@@ -89,10 +89,11 @@ def _taped(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
 
 def _request(name: str, backend: object, asked: dict[str, Any]) -> Request:
     body = {key: normal(value) for key, value in asked.items() if key not in _NOT_ASKED}
-    return Request("CALL", f"/{name}", provider=type(backend).__name__, body=_json(body))
+    return Request("CALL", f"/{name}", provider=type(backend).__name__, body=compact_json(body))
 
 
-def _json(value: Any) -> bytes:
+def compact_json(value: Any) -> bytes:
+    """*value* as the bytes of a body."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
@@ -108,7 +109,7 @@ class _Listening:
 
     def heard(self, answer: Any) -> Any:
         if self.slot is not None:
-            self.slot.finish(Reply(200, body=_json(_written(self.name, answer))))
+            self.slot.finish(Reply(200, body=compact_json(_written(self.name, answer))))
         return answer
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -117,7 +118,7 @@ class _Listening:
         told: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
         if isinstance(error, ModelError):
             told |= {"kind": error.kind.value, "status": error.status, "retriable": error.retriable}
-        self.slot.finish(Reply(500, body=_json(told)))
+        self.slot.finish(Reply(500, body=compact_json(told)))
 
 
 def _written(name: str, answer: Any) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Explainer:
         matcher: Tells which turns are the same.
         policy: Which classes only warn.
         rerecord: The command that records the cassette again, or an empty string.
+        noun: What the call is.
     """
 
     def __init__(
@@ -62,7 +63,10 @@ class Explainer:
         matcher: Matcher,
         policy: Mapping[DriftClass, Literal["fail", "warn"]],
         rerecord: str,
+        *,
+        noun: str = "model call",
     ) -> None:
+        self._noun = noun
         self._cassette = cassette
         self._call = call
         self._matcher = matcher
@@ -73,7 +77,7 @@ class Explainer:
         """How *call* differs from the recorded call that stands for it."""
         found = tuple(differences(call, recorded, self._matcher))
         head = (
-            f"model call {self._call} differs from the recording "
+            f"{self._noun} {self._call} differs from the recording "
             f"(cassette {self._cassette}, interaction {recorded.number})"
         )
         return self._drift(head, recorded.number, found or (Difference("params", "the request"),))
@@ -81,7 +85,7 @@ class Explainer:
     def out_of_order(self, call: Interaction, recorded: Interaction) -> Drift:
         """*call* was recorded, but other calls before it."""
         head = (
-            f"model call {self._call} came out of order: it is interaction {recorded.number} "
+            f"{self._noun} {self._call} came out of order: it is interaction {recorded.number} "
             f"(cassette {self._cassette}), and calls recorded before it were not made"
         )
         return self._drift(head, recorded.number, (Difference("calls", _asks(call)),))
@@ -94,7 +98,7 @@ class Explainer:
             if i.request.path == call.request.path and i.request.method == call.request.method
         ]
         if not same:
-            head = f"model call {self._call} is not on the recording (cassette {self._cassette})"
+            head = f"{self._noun} {self._call} is not on the recording (cassette {self._cassette})"
             asked = f"nothing was recorded for {call.request.method} {call.request.url}"
             return self._drift(head, 0, (Difference("calls", asked),))
         nearest = max(same, key=lambda i: self._nearness(call, i))
@@ -113,7 +117,7 @@ class Explainer:
         count = f"{len(recorded)} call" + ("s" if len(recorded) > 1 else "")
         head = f"the recording has {count}; call {self._call} is new (cassette {self._cassette})"
         if not over:
-            head = f"model call {self._call} is one more than was recorded (cassette {self._cassette})"
+            head = f"{self._noun} {self._call} is one more than was recorded (cassette {self._cassette})"
         found = [last_message(call)]
         if not any(differences(call, nearest, self._matcher)):
             found.append(

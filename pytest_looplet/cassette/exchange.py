@@ -18,6 +18,9 @@ from urllib.parse import urlsplit
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Names in lower case, in the order they came; a name may come more than once."""
 
+MCP = "MCP"
+"""The method of requests that go to an MCP server."""
+
 Ended: TypeAlias = Literal["whole", "cut", "cancelled"]
 """How a reply's body ended: all of it came, the connection broke, or the client stopped reading."""
 
@@ -38,7 +41,7 @@ class Request:
     """A call to a provider.
 
     Attributes:
-        method: `POST`, … ; `CALL` for a backend that does not speak HTTP.
+        method: `POST`, … ; `CALL` for a backend that does not speak HTTP, `MCP` for an MCP server.
         path: The path of the URL, as sent.
         query: What follows the question mark, without it.
         provider: The host without its port, `localhost` for any loopback address. Never matched on.

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from pytest_looplet.cassette.deck import tape_of_this_call
 from pytest_looplet.cassette.exchange import Ended, Reply, headers_to_wire, reply_from_wire, request_from_wire
+from pytest_looplet.cassette.limit import turns_of
 from pytest_looplet.cassette.tape import Slot
 
 Handler: TypeAlias = Callable[[Any, Any], Any]
@@ -63,12 +64,17 @@ def _taped(http: ModuleType, real: Handler) -> Handler:
             return real(self, request)
         if isinstance(asked, Reply):
             return _played(http, asked, request)
+        turns = turns_of(request.url.host)
         try:
+            if turns is not None:
+                turns.take()
+                asked.when_answered(turns.give_back)
             response = real(self, request)
         except BaseException as error:
             asked.fail(error)
             raise
         response.stream = _streams(http)[0](response, asked)
+        _begun(response, asked)
         return response
 
     return handle_request
@@ -82,15 +88,26 @@ def _taped_async(http: ModuleType, real: Callable[[Any, Any], Awaitable[Any]]) -
             return await real(self, request)
         if isinstance(asked, Reply):
             return _played(http, asked, request)
+        turns = turns_of(request.url.host)
         try:
+            if turns is not None:
+                await turns.take_async()
+                asked.when_answered(turns.give_back)
             response = await real(self, request)
         except BaseException as error:
             asked.fail(error)
             raise
         response.stream = _streams(http)[1](response, asked)
+        _begun(response, asked)
         return response
 
     return handle_async_request
+
+
+def _begun(response: Any, slot: Slot) -> None:
+    """A stream is read when its reader likes, who may call again meanwhile: no other call waits for it."""
+    if response.headers.get("content-type", "").startswith("text/event-stream"):
+        slot.begun()
 
 
 def _ask(request: Any, body: Callable[[], bytes]) -> Reply | Slot | None:

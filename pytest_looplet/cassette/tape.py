@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from pytest_looplet.cassette.body import Body, BodyReader
 from pytest_looplet.cassette.drift import Drift, Explainer
 from pytest_looplet.cassette.errors import BudgetSpent, CassetteDrift, NotRecorded, ReplayStopped
-from pytest_looplet.cassette.exchange import Reply, Request
+from pytest_looplet.cassette.exchange import MCP, Reply, Request
 from pytest_looplet.cassette.format import Recording
 from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.cassette.matching import DriftClass, Key, Matcher, Normalizer
@@ -64,7 +64,8 @@ class Tape:
         scrubs: Take secrets out of a JSON value, of a request, of a reply.
 
     Attributes:
-        calls: Requests so far.
+        calls: Requests so far, those of MCP servers left out.
+        knows_servers: Whether there are requests of MCP servers on it.
         recorded: Calls made to the provider, in the order they were begun.
         drifts: Differences that did not stop the replay.
         stopped: What did, if anything; raised again when the cassette is closed.
@@ -89,6 +90,7 @@ class Tape:
         self.plays = plays
         self.records = records
         self.calls = 0
+        self._server_calls = 0
         self.recorded: list[Interaction] = []
         self.drifts: list[Drift] = []
         self.stopped: ReplayStopped | None = None
@@ -96,6 +98,7 @@ class Tape:
         self._scrubs = scrubs
         self._missing = recording is None
         self.recording = recording or Recording()
+        self.knows_servers = any(i.request.method == MCP for i in self.recording.interactions)
         self._reader = BodyReader(scrubs.value)
         self._strict = Matcher(rules.normalizers)
         self._matcher = Matcher(rules.normalizers, rules.warned) if rules.warned else self._strict
@@ -138,8 +141,11 @@ class Tape:
             NotRecorded: there is no cassette.
         """
         with self._lock:
-            self.calls += 1
-            self._note_caller()
+            if request.method == MCP:  # a tool asks; neither its thread nor its place says anything
+                self._server_calls += 1
+            else:
+                self.calls += 1
+                self._note_caller()
             body = self._reader.read(request.body)
             call = Interaction(self._scrubs.request(request, body), body)
             if self.plays:
@@ -201,18 +207,18 @@ class Tape:
         where = call.request.method, call.request.path
         for found in self.unplayed:
             if (found.request.method, found.request.path) == where:
-                self.drifts.append(self._explainer().differs(call, found))
+                self.drifts.append(self._explainer(call).differs(call, found))
                 return found
         return None
 
     def _explain(self, call: Interaction, found: Interaction) -> Drift | None:
         """What differs although the key is the same; only looked for where something may."""
-        explainer = self._explainer()
+        explainer = self._explainer(call)
         if self._rules.match == "sequence" or self._rules.warned:
             strict = self._strict.key
             if strict(call.request, call.body) != strict(found.request, found.body):
                 return explainer.differs(call, found)
-        if self._in_order(found):
+        if call.request.method == MCP or self._in_order(found):
             return None
         return explainer.out_of_order(call, found)
 
@@ -241,11 +247,15 @@ class Tape:
             mend = f"\nrecord it: {self._rules.rerecord}" if self._rules.rerecord else ""
             asked = f"{call.request.method} {call.request.url}"
             return self.note(NotRecorded(f"no cassette for {asked}: {self.name} does not exist{mend}"))
-        drift = self._explainer().no_answer(call, self.recording.interactions)
+        drift = self._explainer(call).no_answer(call, self.recording.interactions)
         return self.note(CassetteDrift(drift.text, drift))
 
-    def _explainer(self) -> Explainer:
-        return Explainer(self.name, self.calls, self._strict, self._rules.drift, self._rules.rerecord)
+    def _explainer(self, call: Interaction) -> Explainer:
+        of_server = call.request.method == MCP
+        number, noun = (self._server_calls, "MCP request") if of_server else (self.calls, "model call")
+        return Explainer(
+            self.name, number, self._strict, self._rules.drift, self._rules.rerecord, noun=noun
+        )
 
     def _note_caller(self) -> None:
         try:
@@ -277,7 +287,18 @@ class Slot:
         self._call = call
         self._scrubs = scrubs
         self._told = told
+        self._answered: Callable[[], None] | None = None
         self._at_close: Callable[[], None] | None = None
+
+    def when_answered(self, tell: Callable[[], None]) -> None:
+        """Call *tell*, once, when the reply is there, or has begun to stream in."""
+        self._answered = tell
+
+    def begun(self) -> None:
+        """The reply has begun to come."""
+        tell, self._answered = self._answered, None
+        if tell is not None:
+            tell()
 
     def at_close(self, finish: Callable[[], None]) -> None:
         """What fills the slot with what came so far, should the tape be closed first."""
@@ -301,6 +322,7 @@ class Slot:
             self._call.reply = self._scrubs.reply(reply)
             if self._told is not None:
                 self._told(reply)
+            self.begun()
 
     def fail(self, error: BaseException) -> None:
         """No reply came."""

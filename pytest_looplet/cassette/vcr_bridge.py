@@ -6,15 +6,19 @@ Its own cassette is only a switchboard here: it keeps nothing, and asks the tape
 from __future__ import annotations
 
 import functools
+import http.client as httplib
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
+from types import FunctionType
 from typing import Any
 from unittest import mock
 
 from vcr import patch  # type: ignore[import-untyped]
 from vcr.cassette import Cassette as VcrCassette  # type: ignore[import-untyped]
+from vcr.stubs import VCRHTTPSConnection  # type: ignore[import-untyped]
 
 from pytest_looplet.cassette import deck, http
 from pytest_looplet.cassette.errors import HTTPLibraryUnseen
@@ -103,7 +107,8 @@ class _Interception:
                     path="looplet", custom_patches=http.patches(), skip_patchers=http.LIBRARIES
                 )
                 with ExitStack() as stack:
-                    stack.enter_context(mock.patch.object(patch, "reset_patchers", _resets_but_ours))
+                    stack.enter_context(mock.patch.object(patch, "reset_patchers", _resets_that_are_needed))
+                    stack.enter_context(mock.patch.object(VCRHTTPSConnection, "_baseclass", _https()))
                     stack.enter_context(context)
                     self._context = stack.pop_all()
             self._users += 1
@@ -125,14 +130,34 @@ class _Interception:
 _reset_patchers = patch.reset_patchers
 
 
-def _resets_but_ours() -> Iterator[Any]:
+def _resets_that_are_needed() -> Iterator[Any]:
     """What vcrpy takes away while one of its stubs makes a real call, for all threads of the process.
 
-    Our methods are left in place: its stubs do not need them gone, and a call through httpx from another
-    thread at that moment would pass the tape.
+    A call of another thread at that moment would pass the tape, so nothing is taken away that the stubs can
+    do without: with `_https` that is all but httplib2, whose classes look up those of http.client by name.
     """
-    ours = {(kind, method) for kind, method, _ in http.patches()}
-    return (found for found in _reset_patchers() if (found.getter(), found.attribute) not in ours)
+    if "httplib2" not in sys.modules:
+        return iter(())
+    needed = {httplib, sys.modules["httplib2"]}
+    return (found for found in _reset_patchers() if found.getter() in needed)
+
+
+@functools.cache
+def _https() -> type[httplib.HTTPSConnection]:
+    """The real HTTPSConnection for the stub to speak through.
+
+    That of http.client finds its own base class by the name that the stub stands under; ours does not.
+    """
+    real: Any = patch._HTTPSConnection
+    init = real.__init__
+    names = {
+        **init.__globals__,
+        "HTTPConnection": patch._HTTPConnection,
+        "HTTPSConnection": patch._HTTPSConnection,
+    }
+    own = FunctionType(init.__code__, names, init.__name__, init.__defaults__, init.__closure__)
+    own.__kwdefaults__ = init.__kwdefaults__
+    return type("HTTPSConnection", (real,), {"__init__": own})
 
 
 interception = _Interception()

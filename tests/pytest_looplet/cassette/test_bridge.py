@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +20,7 @@ import pytest
 from vcr import patch as vcr_patch
 from vcr.cassette import Cassette as VcrCassette
 
-from pytest_looplet.cassette import HTTPLibraryUnseen, NetworkBlocked, use_cassette
+from pytest_looplet.cassette import HTTPLibraryUnseen, use_cassette
 from tests.pytest_looplet.cassette.agents import TLS
 from tests.pytest_looplet.cassette.conftest import NOWHERE
 from tests.pytest_looplet.cassette.raw_server import RawServer
@@ -54,11 +60,66 @@ def test_a_call_through_httpx_is_taped_while_a_stub_of_vcrpy_makes_a_real_one(tm
         assert len(cassette.recorded) == len(server.seen) == 2
         with use_cassette(path, unused="ignore") as cassette, vcr_patch.force_reset():
             assert httpx2.post(server.url, json={"messages": []}, verify=TLS).json() == {"ok": True}
-            with pytest.raises(NetworkBlocked):
-                urllib.request.urlopen(server.url)
-            cassette.forgive()
+            with urllib.request.urlopen(server.url) as reply:
+                assert reply.read() == b'{"ok":true}'
         assert len(server.seen) == 2
+    until = time.monotonic() + 20
+    while vcr_patch.reset_patchers.__module__ != "vcr.patch" and time.monotonic() < until:
+        time.sleep(0.01)  # a thread of the server may still end
+        use_cassette(path, unused="ignore").open().close()
     assert vcr_patch.reset_patchers.__module__ == "vcr.patch"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For a server on 127.0.0.1 with a certificate of its own, and for clients that trust it."""
+    x509 = pytest.importorskip("cryptography.x509", reason="makes a certificate")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    file.write_bytes(key.private_bytes(pem, *plain) + certificate.public_bytes(pem))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return server, ssl.create_default_context(cafile=str(file))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_threads_that_record_through_urllib_at_once_are_all_taped(
+    scheme: str, tmp_path: Path, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    path, count = tmp_path / "a.looplet.yaml", 12
+    together = threading.Barrier(count)
+
+    def ask(number: int) -> bytes:
+        together.wait()
+        said = b""
+        for turn in range(4):
+            asked = urllib.request.Request(f"{url}/{number}/{turn}", data=b"{}")
+            with urllib.request.urlopen(asked, context=tls[1] if scheme == "https" else None) as reply:
+                said += reply.read()
+        return said
+
+    with RawServer(lambda asked: asked.send(asked.path.encode())) as server:
+        url = server.url.replace("http:", f"{scheme}:")
+        if scheme == "https":
+            server.socket = tls[0].wrap_socket(server.socket, server_side=True)
+        with use_cassette(path, "rewrite") as cassette, ThreadPoolExecutor(count) as pool:
+            said = list(pool.map(ask, range(count)))
+        assert len(cassette.recorded) == len(server.seen) == count * 4
+        with use_cassette(path), ThreadPoolExecutor(count) as pool:
+            assert list(pool.map(ask, range(count))) == said
+        assert len(server.seen) == count * 4
 
 
 def test_an_sdk_on_an_unknown_http_library_is_noticed(

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from looplet.testing import call, calls
@@ -107,6 +109,27 @@ def test_several_providers_and_a_judge_in_one_cassette(tmp_path: Path) -> None:
             live = [agent.run(task) for agent, task in zip(agents, ("a", "b", "judge"), strict=True)]
     with use_cassette(path):
         assert [agent.run(task) for agent, task in zip(agents, ("a", "b", "judge"), strict=True)] == live
+
+
+@pytest.mark.slow
+def test_clients_that_the_sdks_make_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, turns = tmp_path / "a.looplet.yaml", [{"role": "user", "content": "weather?"}]
+
+    def ask() -> list[Any]:
+        with openai.OpenAI() as one, anthropic.Anthropic() as two:
+            said = one.chat.completions.create(model="m", messages=turns)  # type: ignore[arg-type]
+            blocks = two.messages.create(model="m", max_tokens=9, messages=turns)  # type: ignore[arg-type]
+        return [said.choices[0].message.content, blocks.content[0].model_dump()["text"]]
+
+    with LocalProvider(["A", "B"]) as provider:
+        for name, value in provider.env.items():
+            monkeypatch.setenv(name, value)
+        with use_cassette(path, "rewrite"):
+            assert ask() == ["A", "B"]
+    with use_cassette(path):
+        assert ask() == ["A", "B"]
 
 
 def test_two_recordings_of_one_run_are_the_same_bytes(tmp_path: Path) -> None:
