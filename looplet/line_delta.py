@@ -15,19 +15,24 @@ Delta: TypeAlias = "list[str | list[int]]"
 
 def encode(before: Sequence[str], lines: Sequence[str]) -> Delta:
     """*lines* in terms of *before*."""
-    where = {line: place for place, line in enumerate(before)}
+    where = dict(zip(before, range(len(before)), strict=True))
     delta: Delta = []
-    stop = -1
+    start = stop = len(before)
+    ends = [*before, None]
     for line in lines:
-        last = delta[-1] if delta else None
-        if isinstance(last, list) and stop < len(before) and before[stop] == line:
+        if ends[stop] == line:
             stop += 1
-            last[1] = stop
-        elif line in where:
-            stop = where[line] + 1
-            delta.append([stop - 1, stop])
-        else:
+            continue
+        if start < stop:
+            delta.append([start, stop])
+        start = stop = where.get(line, -1)
+        if start < 0:
             delta.append(line)
+            start = stop = len(before)
+        else:
+            stop += 1
+    if start < stop:
+        delta.append([start, stop])
     return delta
 
 

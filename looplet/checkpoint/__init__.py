@@ -4,78 +4,40 @@
 is resumed where it was.
 """
 
-from __future__ import annotations
+TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
+if TYPE_CHECKING:
+    from looplet.checkpoint.journal import JournalFile as JournalFile
+    from looplet.checkpoint.resume import resume_or_begin as resume_or_begin
+    from looplet.checkpoint.snapshot import Checkpoint as Checkpoint
+    from looplet.checkpoint.store import (
+        CheckpointHook as CheckpointHook,
+        CheckpointStore as CheckpointStore,
+        FileCheckpointStore as FileCheckpointStore,
+        continue_from as continue_from,
+        resume_loop_state as resume_loop_state,
+    )
+    from looplet.checkpoint.writer import CheckpointedHook as CheckpointedHook, RunJournal as RunJournal
 
-from collections.abc import Mapping
-from typing import Any
+_NAMES = {
+    "journal": "JournalFile",
+    "resume": "resume_or_begin",
+    "snapshot": "Checkpoint",
+    "store": "CheckpointHook CheckpointStore FileCheckpointStore continue_from resume_loop_state",
+    "writer": "CheckpointedHook RunJournal",
+}
+"""Module, and the public names it gives to this package."""
 
-from looplet.checkpoint.journal import JournalFile
-from looplet.checkpoint.restore import Restorer, check_identity, whole
-from looplet.checkpoint.snapshot import Checkpoint
-from looplet.checkpoint.store import (
-    CheckpointHook,
-    CheckpointStore,
-    FileCheckpointStore,
-    resume_loop_state,
-)
-from looplet.checkpoint.writer import CheckpointedHook, RunJournal
-from looplet.engine.run import Run
-from looplet.values import normal
+_HOMES = {name: f"looplet.checkpoint.{module}" for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "Checkpoint",
-    "CheckpointHook",
-    "CheckpointStore",
-    "CheckpointedHook",
-    "FileCheckpointStore",
-    "JournalFile",
-    "RunJournal",
-    "continue_from",
-    "resume_loop_state",
-    "resume_or_begin",
-]
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def resume_or_begin(journal: RunJournal, run: Run, agent: Mapping[str, Any], mode: str) -> None:
-    """Bring *run* to where its journal ends, or begin a new journal.
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'looplet.checkpoint' has no attribute {name!r}")
+    from importlib import import_module
 
-    Args:
-        agent: Who the agent is: `{"tools": {name: fingerprint}, "rules": fingerprint}`.
-        mode: "auto" resumes only the same task and agent, "force" anything, "never" begins anew and keeps the
-            old journal beside the new one.
-
-    Raises:
-        CheckpointError: The journal is another run's, is finished, or is damaged.
-    """
-    file = journal.file
-    if mode == "never":
-        file.set_aside()
-    records = file.read(forgiving=mode == "force")
-    if not records:
-        journal.begin(run, agent)
-        return
-    if mode == "auto":
-        check_identity(records, normal(run.plan.task), agent, str(file.path))
-    keep = whole(records)
-    if keep < len(records):
-        file.cut_after(keep)
-    restorer = Restorer(run)
-    with journal.muted():
-        restorer.apply(records[:keep])
-    journal.resumed(run, restorer.prompt)
-
-
-def continue_from(run: Run, checkpoint: Checkpoint) -> None:
-    """Start *run* after an explicit checkpoint: its log, conversation, counters and step numbers."""
-    kept = resume_loop_state(checkpoint)
-    run.session_log.entries[:] = kept["session_log"].entries
-    run.session_log.current_theory = kept["session_log"].current_theory
-    if kept["conversation"] is not None:
-        run.conversation.messages[:] = kept["conversation"].messages
-        run.conversation.revision += 1
-    run.offset = kept["step_offset"]
-    for name, value in kept["state_counters"].items():
-        try:
-            setattr(run.state, name, value)
-        except AttributeError:
-            continue  # A read-only counter, such as `DefaultState.budget_remaining`, follows from the offset.
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value

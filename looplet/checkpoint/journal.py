@@ -1,6 +1,5 @@
-"""The journal of a run: one file, one JSON object a line, only ever appended to.
+"""The journal of a run: one file of lines (`looplet.checkpoint.lines`), only ever appended to.
 
-Each line carries a checksum of itself, so a line that a kill or a power loss cut off is known for what it is.
 What must survive a power loss is synced: the line that a call is about to start, and the line of a step
 before that step is handed out. Space is reserved ahead of the writing, because a sync that need not grow the
 file is the cheaper one; the unused rest is cut off on closing and passed over on reading.
@@ -11,28 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import zlib
-from collections.abc import Iterator
 from contextlib import suppress
-from json import JSONDecoder
-from pathlib import Path
+from json import loads
 from typing import Any
 
-from looplet.checkpoint.json_file import write_whole
-from looplet.encode import line_encoder
+from looplet.checkpoint.lines import body, line, parse
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
-from looplet.values import dumps
 
 NAME = "journal.jsonl"
 OLD_NAME = "journal.old.jsonl"
-VERSION = 1
-
 RESERVE = 64 * 1024
 """Bytes by which the file grows ahead of the writing."""
-
-_decode = JSONDecoder().decode
-_encode = line_encoder()
 
 
 class JournalFile:
@@ -46,13 +35,13 @@ class JournalFile:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.path = Path(directory) / NAME
-        self._buffer: list[bytes] = []
+        self.path = os.path.join(directory, NAME)
+        self._bodies: list[bytes] = []
         self._redactor = Redactor.of_environment()
         try:
-            self._made = not self.path.exists()
-            Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._made = not os.path.exists(self.path)
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as problem:
             raise _unusable(self.path, "cannot be opened", problem) from problem
         self._lock()
@@ -80,28 +69,33 @@ class JournalFile:
         Raises:
             CheckpointError: A line before the last is damaged.
         """
-        data = self.path.read_bytes()
-        records, self._end = parse(data, self.path, forgiving=forgiving)
+        records, self._end = parse(self._whole(), self.path, forgiving=forgiving)
         self._forget_rest()
         return records
+
+    def _whole(self) -> bytes:
+        with open(self.path, "rb") as file:
+            return file.read()
 
     def _forget_rest(self) -> None:
         """Take off what stands behind the last good line, or the next line would end in its remains."""
         os.ftruncate(self._file, self._end)
+        os.lseek(self._file, self._end, os.SEEK_SET)
         self._reserved = self._end
 
     def set_aside(self) -> None:
         """Begin anew; what was there is kept as `journal.old.jsonl`, in place of an older one."""
-        data = self.path.read_bytes()
-        data = data.rstrip(b"\0")
+        data = self._whole().rstrip(b"\0")
         if data:
-            write_whole(self.path.with_name(OLD_NAME), data)
-        os.ftruncate(self._file, 0)
-        self._reserved = 0
+            from looplet.checkpoint.json_file import write_whole  # a run that goes on does without
+
+            write_whole(os.path.join(os.path.dirname(self.path), OLD_NAME), data)
+        self._end = 0
+        self._forget_rest()
 
     def cut_after(self, records: int) -> None:
         """Forget everything after the first *records* lines."""
-        data = self.path.read_bytes()
+        data = self._whole()
         place = 0
         for _ in range(records):
             place = data.index(b"\n", place) + 1
@@ -109,43 +103,38 @@ class JournalFile:
         self._forget_rest()
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append *record* with the next write; secrets in it become placeholders.
+        """Append *record*, as it is now, with the next write.
 
         Args:
             record: JSON data, or what `normal` makes JSON data of where the encoder refuses it.
         """
-        try:
-            body = _encode(record)
-            data = body.encode()
-        except (TypeError, ValueError, RecursionError):
-            body = dumps(record)
-            data = body.encode()
-        if self._redactor.may_hold(body):
-            data = dumps(self._redactor.value(record)).encode()
-        data = data[:-1]
-        self._buffer.append(b'%b, "crc": "%08x"}\n' % (data, zlib.crc32(data)))
+        self._bodies.append(body(record))
 
     def write(self, *, sync: bool) -> None:
-        """Write what was added; with *sync* it is on the disk when this returns.
+        """Write what was added, secrets as placeholders; with *sync* it is on the disk when this returns.
 
         Raises:
             CheckpointError: The disk is full, or cannot be written. What was there before is whole.
         """
-        if not self._buffer:
+        bodies = self._bodies
+        if not bodies:
             return
-        data = b"".join(self._buffer)
+        if self._redactor.may_hold(b"\n".join(bodies)):
+            bodies = [body(self._redactor.value(loads(one))) for one in bodies]
+        data = b"".join(map(line, bodies))
         try:
             self._grow(len(data))
             self._write_all(data)
             if sync:
                 _sync(self._file)
-                self._sync_directory()
+                if self._made:
+                    self._sync_directory()
         except OSError as problem:
             with suppress(OSError):
-                os.ftruncate(self._file, self._end)
+                self._forget_rest()
             raise _unusable(self.path, "cannot be written", problem) from problem
         self._end += len(data)
-        self._buffer.clear()
+        self._bodies.clear()
 
     def _grow(self, size: int) -> None:
         if self._end + size <= self._reserved:
@@ -161,15 +150,12 @@ class JournalFile:
         self._reserved = reserve
 
     def _write_all(self, data: bytes) -> None:
-        os.lseek(self._file, self._end, os.SEEK_SET)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._file, view) :]
+        written = os.write(self._file, data)
+        while written < len(data):
+            written += os.write(self._file, data[written:])
 
     def _sync_directory(self) -> None:
-        if not self._made:
-            return
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        folder = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
@@ -183,70 +169,7 @@ class JournalFile:
         os.close(self._file)
 
 
-def parse(data: bytes, path: Path, *, forgiving: bool = False) -> tuple[list[dict[str, Any]], int]:
-    """The whole records in *data* and where they end.
-
-    Args:
-        forgiving: Stop at a damaged line, with a warning that names it.
-
-    Raises:
-        CheckpointError: A line before the last is damaged, or the version is one this code does not know.
-    """
-    end = data.find(b"\0")
-    if end >= 0:
-        data = data[:end]
-    records: list[dict[str, Any]] = []
-    place = 0
-    for number, line in enumerate(_lines(data), 1):
-        record = _record(line)
-        if record is None:
-            if place + len(line) >= len(data):
-                break  # The last line: cut off while it was written.
-            if forgiving:
-                _warn(f"{path}: line {number} and all after it are damaged and left out")
-                break
-            raise CheckpointError(
-                f"{path}, line {number}: damaged; {len(records)} lines before it are whole. "
-                'LoopConfig(resume="force") goes on after those'
-            )
-        records.append(record)
-        place += len(line)
-    if records:
-        _check_version(records[0], path)
-    return records, place
-
-
-def _lines(data: bytes) -> Iterator[bytes]:
-    return iter(data.splitlines(keepends=True))
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    body, mark, tail = line.rpartition(b', "crc": "')
-    if not mark or len(tail) != 11 or tail[8:] != b'"}\n' or tail[:8] != b"%08x" % zlib.crc32(body):
-        return None
-    try:
-        record = _decode((body + b"}").decode())
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _check_version(first: dict[str, Any], path: Path) -> None:
-    version = first.get("version")
-    if first.get("kind") != "begin" or version != VERSION:
-        raise CheckpointError(
-            f"{path}: a journal of version {version!r}; this code reads version {VERSION}. "
-            "Resume it with the release that wrote it, or start in another folder"
-        )
-
-
-def _warn(text: str) -> None:
-    import logging
-
-    logging.getLogger("looplet.checkpoint").warning(text)
-
-
-def _unusable(path: Path, what: str, problem: OSError) -> CheckpointError:
+def _unusable(path: str, what: str, problem: OSError) -> CheckpointError:
     reason = problem.strerror or str(problem)
     return CheckpointError(f"{path} {what}: {reason}. Free the disk, or pass another checkpoint_dir")
 

@@ -9,10 +9,12 @@ from json import JSONDecodeError, loads
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from looplet.checkpoint.journal import NAME, parse
+from looplet.checkpoint.journal import NAME
 from looplet.checkpoint.json_file import write_json
+from looplet.checkpoint.lines import parse
 from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
+from looplet.engine.run import Run
 from looplet.errors import CheckpointError, ConfigError
 from looplet.session import LogEntry, SessionLog
 from looplet.values import normal
@@ -182,3 +184,19 @@ def resume_loop_state(checkpoint: Checkpoint) -> dict[str, Any]:
         "state_counters": counters,
         "metadata": dict(checkpoint.metadata),
     }
+
+
+def continue_from(run: Run, checkpoint: Checkpoint) -> None:
+    """Start *run* after an explicit checkpoint: its log, conversation, counters and step numbers."""
+    kept = resume_loop_state(checkpoint)
+    run.session_log.entries[:] = kept["session_log"].entries
+    run.session_log.current_theory = kept["session_log"].current_theory
+    if kept["conversation"] is not None:
+        run.conversation.messages[:] = kept["conversation"].messages
+        run.conversation.revision += 1
+    run.offset = kept["step_offset"]
+    for name, value in kept["state_counters"].items():
+        try:
+            setattr(run.state, name, value)
+        except AttributeError:
+            continue  # A read-only counter, such as `DefaultState.budget_remaining`, follows from the offset.

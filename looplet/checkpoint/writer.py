@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from looplet import clock
-from looplet.checkpoint.journal import VERSION, JournalFile
+from looplet.checkpoint.journal import JournalFile
+from looplet.checkpoint.lines import VERSION
 from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
 from looplet.line_delta import encode
@@ -59,6 +60,7 @@ class RunJournal:
         self._saved: dict[str, Any] = {}
         self._prompt: list[str] = []
         self._call: dict[str, Any] | None = None
+        self._reply: ChatReply | None = None
         self._started: set[str] = set()
         self._steps: list[Any] = []
         self._is_muted = False
@@ -91,7 +93,7 @@ class RunJournal:
         self._flush_call()
         request, reply = call.request, call.reply
         lines = request.prompt.split("\n") if request.method != "chat" else []
-        record: dict[str, Any] = {"kind": "call", "t": clock.now(), "ms": round(call.duration_ms, 3)}
+        record: dict[str, Any] = {"kind": "call", "ms": round(call.duration_ms, 3)}
         if request.method != "generate":
             record["method"] = request.method
         if request.purpose != "step":
@@ -104,7 +106,7 @@ class RunJournal:
         if call.attempts > 1:
             record["attempts"] = call.attempts
         record.update(_reply_record(reply) if reply is not None else _failure_record(call))
-        self._call = record
+        self._call, self._reply = record, reply
 
     def _flush_call(self) -> None:
         if self._call is not None:
@@ -117,7 +119,7 @@ class RunJournal:
         """The conversation keeps the last model call as a turn, with *answer* as its reply."""
         if self._call is not None:
             self._call["turn"] = when
-            if self._call.get("reply") != _content(answer):
+            if answer is not self._reply:  # what several calls gave is one turn
                 self._call["whole"] = _content(answer)
 
     def said(self, text: str, when: float) -> None:
@@ -129,11 +131,14 @@ class RunJournal:
 
     def planned(self, run: Run) -> None:
         """The calls of the reply are known; none has started."""
-        calls = [p.call for p in run.pending] + ([run.done_call] if run.done_call else [])
         self._flush_call()
-        if len(calls) > 1:
-            done = len(run.pending) if run.done_call is not None else None
-            self.file.add({"kind": "calls", "calls": [_call_record(c) for c in calls], "done": done})
+        done = run.done_call
+        if len(run.pending) + (done is not None) > 1:
+            calls = [_call_record(pending.call) for pending in run.pending]
+            if done is not None:
+                calls.append(_call_record(done))
+            place = len(run.pending) if done is not None else None
+            self.file.add({"kind": "calls", "calls": calls, "done": place})
 
     def starting(self, run: Run, pending: Pending) -> None:
         """The tool of *pending* starts next: from here on it may have run."""
@@ -219,21 +224,33 @@ def _stored(value: Any) -> Any:
     return value if plain(value) else normal(value)
 
 
+_COUNTERS = (
+    "free",
+    "queries",
+    "llm_calls",
+    "notes",
+    "rejection",
+    "parse_failures",
+    "answer_asked",
+    "stop",
+    "accepted",
+)
+
+
 def _counters(run: Run, pending: Pending) -> dict[str, Any]:
     """What a resumed run must know besides the step; what is as it mostly is goes without saying."""
-    state = {
-        "free": pending.free,
-        "ran": pending.ran,
-        "queries": run.state.queries_used,
-        "llm_calls": run.llm_calls,
-        "notes": run.notes,
-        "rejection": run.rejection,
-        "parse_failures": run.parse_failures,
-        "answer_asked": run.answer_asked,
-        "stop": run.stop_request,
-        "accepted": run.final_output,
-    }
-    return {name: value for name, value in state.items() if value}
+    values = (
+        pending.free,
+        run.state.queries_used,
+        run.llm_calls,
+        run.notes,
+        run.rejection,
+        run.parse_failures,
+        run.answer_asked,
+        run.stop_request,
+        run.final_output,
+    )
+    return {name: value for name, value in zip(_COUNTERS, values, strict=True) if value}
 
 
 def _content(reply: ChatReply) -> str | list[dict[str, Any]]:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from looplet.checkpoint.journal import NAME, parse
+from looplet.checkpoint.journal import NAME
+from looplet.checkpoint.lines import parse
 from looplet.checkpoint.restore import RESUMABLE, stop_reason
 from looplet.cli.command import OK, Command
 from looplet.errors import CheckpointError

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from binascii import b2a_base64
 from collections.abc import Mapping
-from urllib.parse import quote, quote_plus
 
 from looplet.redact.names import is_secret_name
 
@@ -34,6 +33,8 @@ def _is_telling(value: str) -> bool:
 
 def spellings(secret: str) -> list[str]:
     """How *secret* may be written: as it is, JSON-escaped, percent-encoded, in base64; the longest first."""
+    from urllib.parse import quote, quote_plus  # dear to load, and most environments hold no secret
+
     forms = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
     forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     forms |= {json.dumps(form)[1:-1] for form in list(forms)}
@@ -41,7 +42,7 @@ def spellings(secret: str) -> list[str]:
     for shift in range(3):
         # Inside a longer base64 text a secret has one of three forms; only whole groups are its own.
         first = -(-shift * 8 // 6) if shift else 0
-        text = base64.b64encode(b"\0" * shift + raw).decode("ascii")
+        text = b2a_base64(b"\0" * shift + raw, newline=False).decode("ascii")
         own = text[first + (1 if shift else 0) : (shift + len(raw)) * 8 // 6]
         forms |= {own, own.replace("+", "-").replace("/", "_")}
     return sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)

@@ -19,47 +19,54 @@ TELLING_WORDS = (
 )
 """One of these is in every name that says it holds a secret; lower case."""
 
-_STRONG_FIELD = re.compile(rf"(?:.*[_.-])?(?:{_STRONG})", re.IGNORECASE)
-_WEAK_FIELD = re.compile(
-    rf"(?!(?:page|next|cursor|continuation|sync))(?:[a-z0-9]+[_.-])?(?:{_WEAK})", re.IGNORECASE
+# Patterns are compiled when they are first asked for (`re` keeps them): most runs meet no secret.
+_STRONG_FIELD = rf"(?i)(?:.*[_.-])?(?:{_STRONG})"
+_WEAK_FIELD = rf"(?i)(?!(?:page|next|cursor|continuation|sync))(?:[a-z0-9]+[_.-])?(?:{_WEAK})"
+_CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
+_HEADER = (
+    r"(?i)(?:proxy-)?authorization|(?:set-)?cookie2?"
+    r"|(?:x-)?(?:[a-z0-9]+-)*(?:api-?key|auth|token|secret|password"
+    r"|signature|credential|csrf|session)(?:-[a-z0-9]+)*|openai-(?:organization|project)|x-amz-.*"
 )
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_VARIABLE = re.compile(
-    r"(?:.*_)?(?:(?:API|ACCESS|PRIVATE|SECRET)?KEY|TOKEN|SECRETS?|PASS|PASSWORD|PASSWD|PASSPHRASE|PWD|CREDENTIALS?|AUTH|PAT|DSN|COOKIE|JWT)"
-    r"(?:_(?:[0-9]+|[A-Z0-9]{1,5}))?"
+_QUERY = (
+    rf"(?i)(?:{_STRONG}|{_WEAK}|key|code|auth|x-amz-(?:signature|credential|security-token)|x-goog-signature)"
 )
-_NOT_A_VALUE = re.compile(r".*_(?:FILE|PATH|SOCK|DIR|URL|URI|HOST|PORT|NAME|ID|USER|TTL|TIMEOUT|EXPIRY)")
-_HEADER = re.compile(
-    r"(?:proxy-)?authorization|(?:set-)?cookie2?|(?:x-)?(?:[a-z0-9]+-)*(?:api-?key|auth|token|secret|password"
-    r"|signature|credential|csrf|session)(?:-[a-z0-9]+)*|openai-(?:organization|project)|x-amz-.*",
-    re.IGNORECASE,
+_RANDOM = r"(?=\S*\d)(?=\S*[A-Za-z])\S{8,}"
+_PLACEHOLDER = r"\[(?:redacted|env):[^\]]*\]"
+
+_VARIABLE_WORDS = frozenset(
+    {"KEY", "APIKEY", "ACCESSKEY", "PRIVATEKEY", "SECRETKEY", "TOKEN", "SECRET", "SECRETS", "AUTH", "PAT"}
+    | {"PASS", "PASSWORD", "PASSWD", "PASSPHRASE", "PWD", "CREDENTIAL", "CREDENTIALS", "DSN", "COOKIE", "JWT"}
 )
-_QUERY = re.compile(
-    rf"(?:{_STRONG}|{_WEAK}|key|code|auth|x-amz-(?:signature|credential|security-token)|x-goog-signature)",
-    re.IGNORECASE,
+_NOT_A_VALUE = frozenset(
+    {"FILE", "PATH", "SOCK", "DIR", "URL", "URI", "HOST", "PORT", "NAME", "ID", "USER", "TTL", "TIMEOUT"}
+    | {"EXPIRY"}
 )
+_LONGEST_SUFFIX = 5
 _TELLS_NOTHING = frozenset(
     {"string", "str", "text", "required", "optional", "none", "null", "true", "false"}
     | {"bearer", "basic", "auto", "password", "token", "secret"}
 )
-_RANDOM = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{8,}")
-_PLACEHOLDER = re.compile(r"\[(?:redacted|env):[^\]]*\]")
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name holds a secret: `OPENAI_API_KEY`, `DB_PASSWORD`, `GITHUB_TOKEN`."""
-    upper = name.upper()
-    return _VARIABLE.fullmatch(upper) is not None and _NOT_A_VALUE.fullmatch(upper) is None
+    *before, last = name.upper().split("_")
+    if last in _VARIABLE_WORDS:
+        return True
+    # A number or a few letters may follow: `API_KEY_2`, `TOKEN_PROD`.
+    is_suffix = last.isascii() and last.isalnum() and (last.isdigit() or len(last) <= _LONGEST_SUFFIX)
+    return bool(before) and before[-1] in _VARIABLE_WORDS and is_suffix and last not in _NOT_A_VALUE
 
 
 def is_secret_header(name: str) -> bool:
     """Whether an HTTP header of this name holds a credential."""
-    return _HEADER.fullmatch(name) is not None
+    return re.fullmatch(_HEADER, name) is not None
 
 
 def is_secret_query(name: str) -> bool:
     """Whether a query or form field of this name holds a credential."""
-    return _QUERY.fullmatch(name) is not None or is_secret_field(name, "a1b2c3d4")
+    return re.fullmatch(_QUERY, name) is not None or is_secret_field(name, "a1b2c3d4")
 
 
 def is_secret_field(name: str, value: str) -> bool:
@@ -71,12 +78,12 @@ def is_secret_field(name: str, value: str) -> bool:
     strong, weak = _says(name)
     if not (strong or weak) or len(value) < 4 or value.lower() in _TELLS_NOTHING:
         return False
-    if _PLACEHOLDER.fullmatch(value):
+    if re.fullmatch(_PLACEHOLDER, value):
         return False
-    return strong or _RANDOM.fullmatch(value) is not None
+    return strong or re.fullmatch(_RANDOM, value) is not None
 
 
 @lru_cache(maxsize=2_000)  # the members of a run have few names
 def _says(name: str) -> tuple[bool, bool]:
-    snake = _CAMEL.sub("_", name)
-    return _STRONG_FIELD.fullmatch(snake) is not None, _WEAK_FIELD.fullmatch(snake) is not None
+    snake = re.sub(_CAMEL, "_", name)
+    return re.fullmatch(_STRONG_FIELD, snake) is not None, re.fullmatch(_WEAK_FIELD, snake) is not None

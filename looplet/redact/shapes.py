@@ -7,26 +7,30 @@ for fixed words.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """One form that secrets have.
 
     Attributes:
         kind: Stands in the placeholder: `[redacted:github]`.
         hints: One of these is in every text that has it; lower case.
-        pattern: Finds it; a group `secret` is the part to take out, else all of it. It consumes whatever
-            it looks at, so that time stays linear in the text.
+        rule: The regular expression that finds it; a group `secret` is the part to take out, else all of
+            it. It consumes whatever it looks at, so that time stays linear in the text.
         random: The secret must look like one: it has a digit or mixes capitals with small letters, and is
             not the name of something that is called.
     """
 
     kind: str
     hints: tuple[str, ...]
-    pattern: re.Pattern[str]
+    rule: str
     random: bool = False
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """`rule`, compiled when it is first tried (`re` keeps it): most runs meet hardly any of these."""
+        return re.compile(self.rule)
 
 
 _START = r"(?<![A-Za-z0-9])"
@@ -37,7 +41,7 @@ def _token(kind: str, prefixes: str, rest: str) -> Shape:
     """A token that starts with one of *prefixes* (separated by blanks)."""
     words = prefixes.split()
     starts = "|".join(re.escape(word) for word in words)
-    return Shape(kind, tuple(w.lower() for w in words), re.compile(f"{_START}(?:{starts}){rest}"))
+    return Shape(kind, tuple(w.lower() for w in words), f"{_START}(?:{starts}){rest}")
 
 
 _NAME_HINTS = (
@@ -63,11 +67,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "private key",
         ("private key", "private%20key", "private+key"),
-        re.compile(
-            r"-----BEGIN(?: |%20|\+)(?:[A-Z0-9]+(?: |%20|\+))*PRIVATE(?: |%20|\+)KEY[^-]{0,10}-----"
-            r".*?(?:-----END[^-]*-----|\Z)",
-            re.DOTALL,
-        ),
+        r"(?s)-----BEGIN(?: |%20|\+)(?:[A-Z0-9]+(?: |%20|\+))*PRIVATE(?: |%20|\+)KEY[^-]{0,10}-----"
+        r".*?(?:-----END[^-]*-----|\Z)",
     ),
     _token("api key", "sk-", rf"{_DIGIT}[A-Za-z0-9_-]{{20,}}"),
     _token("github", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"[A-Za-z0-9_]{20,}"),
@@ -92,51 +93,45 @@ SHAPES: tuple[Shape, ...] = (
     _token("age", "AGE-SECRET-KEY-1", r"[A-Z0-9]{30,}"),
     _token("twilio", "SK", r"[0-9a-f]{32}(?![A-Za-z0-9])"),
     _token("jwt", "eyJ", r"[\w-]{8,1000}+\.[\w-]{4,}+(?:\.[\w-]*+){1,3}"),
-    Shape("telegram", (":a",), re.compile(r"(?<!\d)\d{8,10}:A[\w-]{30,40}(?![\w-])")),
+    Shape("telegram", (":a",), r"(?<!\d)\d{8,10}:A[\w-]{30,40}(?![\w-])"),
     Shape(
         "webhook",
         ("hooks.slack.com", "/api/webhooks/", "webhook.office.com"),
-        re.compile(
-            r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks"
-            r"|\.webhook\.office\.com)(?:/|%2F)(?P<secret>[\w/%@-]{16,})"
-        ),
+        r"(?:hooks\.slack\.com/(?:services|workflows|triggers)|discord(?:app)?\.com/api/webhooks"
+        r"|\.webhook\.office\.com)(?:/|%2F)(?P<secret>[\w/%@-]{16,})",
     ),
     Shape(
         "bearer",
         ("bearer",),
-        re.compile(r"(?i:\bbearer(?:\s|%20|\+){1,5})(?P<secret>[\w+/=.~%-]{16,}+)"),
+        r"(?i:\bbearer(?:\s|%20|\+){1,5})(?P<secret>[\w+/=.~%-]{16,}+)",
         random=True,
     ),
     Shape(
         "basic",
         ("basic",),
-        re.compile(
-            r"(?i:authorization\\*[\"']?\s*[:=,]\s*\\*[\"']?\s*basic\s+)(?P<secret>[A-Za-z0-9+/]{8,}={0,2})"
-        ),
+        r"(?i:authorization\\*[\"']?\s*[:=,]\s*\\*[\"']?\s*basic\s+)(?P<secret>[A-Za-z0-9+/]{8,}={0,2})",
     ),
-    Shape("password", ("://",), re.compile(r"://[^\s/:@\"'\[\]]*:(?P<secret>[^\s/@\"'\[\]]+)@")),
+    Shape("password", ("://",), r"://[^\s/:@\"'\[\]]*:(?P<secret>[^\s/@\"'\[\]]+)@"),
     Shape(
         "cookie",
         ("cookie:",),
-        re.compile(r"(?i:\b(?:set-)?cookie:\s*)(?P<secret>[^\s=;\"'\[]+=[^\r\n\"'\[]+)"),
+        r"(?i:\b(?:set-)?cookie:\s*)(?P<secret>[^\s=;\"'\[]+=[^\r\n\"'\[]+)",
     ),
     Shape(
         "field",
         _NAME_HINTS,
-        re.compile(
-            rf"(?P<name>(?i:{_NAME})){_QUOTE}\s{{0,5}}:\s{{0,5}}(?P<quote>{_QUOTE})(?P<secret>(?:(?!(?P=quote)).){{1,4000}})(?P=quote)"
-        ),
+        rf"(?P<name>(?i:{_NAME})){_QUOTE}\s{{0,5}}:\s{{0,5}}(?P<quote>{_QUOTE})(?P<secret>(?:(?!(?P=quote)).){{1,4000}})(?P=quote)",
     ),
     Shape(
         "assigned",
         _NAME_HINTS,
-        re.compile(rf"(?i:{_NAME})\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}"),
+        rf"(?i:{_NAME})\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}",
         random=True,
     ),
     Shape(
         "query",
         ("key=", "sig=", "signature=", "code=", "auth="),
-        re.compile(r"(?i:[?&;](?:key|sig|signature|code|auth|x-amz-[a-z-]+)=)(?P<secret>[^&\s\"'\[#]{8,})"),
+        r"(?i:[?&;](?:key|sig|signature|code|auth|x-amz-[a-z-]+)=)(?P<secret>[^&\s\"'\[#]{8,})",
     ),
 )
 """Tried in this order: whole credentials first, then what only a name gives away."""

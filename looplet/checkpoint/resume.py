@@ -1,0 +1,48 @@
+"""Where a run with a journal starts: at its beginning, or where the journal ends.
+
+What a resumed run knows is what the journal holds. Secrets are never written, so a value that was replaced by
+its placeholder (`[env:NAME]`, `[redacted:kind]`) comes back as that placeholder, in results, arguments and
+prompts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from looplet.checkpoint.writer import RunJournal
+from looplet.engine.run import Run
+from looplet.values import normal
+
+
+def resume_or_begin(journal: RunJournal, run: Run, agent: Mapping[str, Any], mode: str) -> None:
+    """Bring *run* to where its journal ends, or begin a new journal.
+
+    Args:
+        agent: Who the agent is: `{"tools": {name: fingerprint}, "rules": fingerprint}`.
+        mode: "auto" resumes only the same task and agent, "force" anything, "never" begins anew and keeps the
+            old journal beside the new one.
+
+    Secrets come back as the placeholders that stand for them in the journal.
+
+    Raises:
+        CheckpointError: The journal is another run's, is finished, or is damaged.
+    """
+    file = journal.file
+    if mode == "never":
+        file.set_aside()
+    records = file.read(forgiving=mode == "force")
+    if not records:
+        journal.begin(run, agent)
+        return
+    from looplet.checkpoint.restore import Restorer, check_identity, whole  # a run that begins does without
+
+    if mode == "auto":
+        check_identity(records, normal(run.plan.task), agent, file.path)
+    keep = whole(records)
+    if keep < len(records):
+        file.cut_after(keep)
+    restorer = Restorer(run)
+    with journal.muted():
+        restorer.apply(records[:keep])
+    journal.resumed(run, restorer.prompt)
