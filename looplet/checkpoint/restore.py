@@ -35,10 +35,12 @@ RESUMABLE = frozenset(
         "",
         "budget_exhausted",
         "cancelled",
+        "cost_budget",
         "deadline",
         "error",
         "llm_error",
         "stopped_by_caller",
+        "token_budget",
         "waiting_for_approval",
     }
 )

@@ -1,0 +1,104 @@
+"""A hook that stops a run once it has used too many tokens or too much money."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from looplet.engine.observe import ModelCall, Request, RunObserver
+from looplet.errors import ConfigError
+from looplet.hook_decision import HookDecision, Stop
+from looplet.types import ModelPrice, Prices, Usage
+
+TOKEN_BUDGET, COST_BUDGET = "token_budget", "cost_budget"
+"""The stop reasons."""
+
+
+class BudgetHook(RunObserver):
+    """Stops a run, sub-agents included, after the step in which it passes a limit.
+
+    Where a provider counts no tokens, four characters are taken for one. A call that is already under way is
+    not cut, so a run may pass the limit by the calls of one step. The stop reason is `token_budget` or
+    `cost_budget`; runs that share the hook at the same time share the budget.
+
+    Args:
+        max_tokens: Tokens sent and written, in all.
+        max_usd: US dollars, in all.
+        prices: Model name to price; needed for *max_usd*.
+
+    Attributes:
+        usage: Tokens so far.
+        cost_usd: US dollars so far; 0 where no prices were given.
+
+    Raises:
+        ConfigError: There is no limit, one is not above 0, or *max_usd* comes without *prices*; in a run:
+            a model has no price.
+    """
+
+    inherited = True  # sub-agents spend from the same purse
+
+    def __init__(
+        self, *, max_tokens: int | None = None, max_usd: float | None = None, prices: Prices | None = None
+    ) -> None:
+        if max_tokens is None and max_usd is None:
+            raise ConfigError("BudgetHook() limits nothing: give max_tokens=, or max_usd= with prices=")
+        for name, limit in (("max_tokens", max_tokens), ("max_usd", max_usd)):
+            if limit is not None and (isinstance(limit, bool) or not limit > 0):
+                raise ConfigError(f"BudgetHook({name}={limit!r}): give a number above 0")
+        if max_usd is not None and not prices:
+            raise ConfigError("BudgetHook(max_usd=...) needs prices={'model': ModelPrice(input=, output=)}")
+        self.usage = Usage()
+        self.cost_usd = 0.0
+        self._max_tokens = max_tokens
+        self._max_usd = max_usd
+        self._prices = prices
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def run_started(self, task: object, *, run_id: str) -> None:
+        """Begin to count, unless a run that shares the budget is on."""
+        with self._lock:
+            if not self._running:
+                self.usage, self.cost_usd = Usage(), 0.0
+            self._running += 1
+
+    def model_asked(self, step: int, request: Request) -> None:
+        """Nothing; by being here, requests name their model."""
+
+    def model_called(self, call: ModelCall) -> None:
+        """Count a call."""
+        if call.reply is None:
+            return
+        usage = call.reply.usage or _estimated(call)
+        price = self._price(call)
+        with self._lock:
+            self.usage += usage
+            self.cost_usd += price.cost(usage) if price is not None else 0.0
+
+    def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
+        """One run less shares the budget."""
+        with self._lock:
+            self._running -= 1
+
+    def should_stop(self, state: Any, step_num: int, new_entities: int) -> HookDecision | bool:
+        """Whether a limit is passed."""
+        if self._max_tokens is not None and self.usage.total_tokens > self._max_tokens:
+            return Stop(TOKEN_BUDGET)
+        if self._max_usd is not None and self.cost_usd > self._max_usd:
+            return Stop(COST_BUDGET)
+        return False
+
+    def _price(self, call: ModelCall) -> ModelPrice | None:
+        prices = self._prices or {}
+        assert call.reply is not None
+        names = [name for name in (call.reply.model, call.request.model) if name]
+        found = next((prices[name] for name in names if name in prices), None)
+        if found is None and self._max_usd is not None:
+            raise ConfigError(f"BudgetHook: prices has no {' and no '.join(names) or 'model without a name'}")
+        return found
+
+
+def _estimated(call: ModelCall) -> Usage:
+    assert call.reply is not None
+    sent = sum(len(str(message["content"])) for message in call.request.messages) or len(call.request.prompt)
+    return Usage((sent + len(call.request.system_prompt)) // 4, len(str(call.reply.blocks)) // 4)
