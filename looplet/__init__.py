@@ -79,6 +79,12 @@ if TYPE_CHECKING:
         PermissionHook as PermissionHook,
         PermissionRule as PermissionRule,
     )
+    from looplet.presets import (
+        AgentPreset as AgentPreset,
+        coding_agent_preset as coding_agent_preset,
+        minimal_preset as minimal_preset,
+        research_agent_preset as research_agent_preset,
+    )
     from looplet.prompts import preview_prompt as preview_prompt
     from looplet.provenance import (
         ProvenanceSink as ProvenanceSink,
@@ -150,6 +156,7 @@ _NAMES = {
     "mcp": "MCPToolAdapter",
     "memory": "CallableMemorySource StaticMemorySource",
     "permissions": "PermissionDecision PermissionEngine PermissionHook PermissionRule",
+    "presets": "AgentPreset coding_agent_preset minimal_preset research_agent_preset",
     "prompts": "preview_prompt",
     "provenance": "ProvenanceSink TrajectoryRecorder replay_loop",
     "session": "SessionLog",

@@ -42,8 +42,11 @@ def eval_completed(ctx: EvalContext) -> bool:
     return ctx.completed
 
 
-def backend(model: str) -> ChatBackend:
-    """A backend for the server at `OPENAI_BASE_URL`. Exits with a hint if the openai package is missing."""
+def backend(model: str, base_url: str | None = None) -> ChatBackend:
+    """A backend for the server at *base_url*, or else at `OPENAI_BASE_URL`.
+
+    Exits with a hint if the openai package is missing.
+    """
     try:
         from openai import OpenAI
     except ImportError:
@@ -51,7 +54,7 @@ def backend(model: str) -> ChatBackend:
             'the openai package is missing: pip install "pytest-looplet[openai]", or run with --scripted'
         )
     client = OpenAI(
-        base_url=os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:19823/v1"),
+        base_url=base_url or os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:19823/v1"),
         api_key=os.environ.get("OPENAI_API_KEY", "x"),  # local servers want one and ignore it
     )
     return OpenAIBackend(client, model=model)

@@ -95,7 +95,7 @@ KINDS: dict[str, dict[str, str]] = {
     "equals": {"arg": "text", "value": "any"},
     "one_of": {"arg": "text", "values": "list"},
     "regex": {"arg": "text", "pattern": "text"},
-    "path_within": {"root": "text", "arg?": "text", "cwd?": "text"},
+    "path_within": {"root": "text", "arg?": "text", "cwd?": "text", "default?": "text"},
     "url_host": {"hosts": "text or texts", "arg?": "text", "schemes?": "texts"},
     "command": {"pattern": "text or texts", "arg?": "text", "also?": "texts"},
     "command_within": {
@@ -297,7 +297,9 @@ _MADE: dict[str, Callable[[Mapping[str, Any], Path], Described]] = {
     "equals": lambda t, base: equals(t["value"], arg=t["arg"]),
     "one_of": lambda t, base: one_of(*t["values"], arg=t["arg"]),
     "regex": lambda t, base: regex(t["pattern"], arg=t["arg"]),
-    "path_within": lambda t, base: path_within(base / t["root"], cwd=_start(t, base), **_only(t, "arg")),
+    "path_within": lambda t, base: path_within(
+        base / t["root"], cwd=_start(t, base), **_only(t, "arg", "default")
+    ),
     "url_host": lambda t, base: url_host(
         *_listed(t["hosts"]), **_only(t, "arg"), schemes=tuple(t.get("schemes", ("https", "http")))
     ),

@@ -42,7 +42,9 @@ class PermissionHook:
 
     def check_done_permission(self, tool_call: ToolCall, state: object) -> HookDecision:
         """Whether the run may end with *tool_call*: only a rule can forbid it."""
-        return _decision(self.engine.evaluate_done(tool_call), tool_call)
+        taken = getattr(state, "step_count", None)
+        step = taken + 1 if isinstance(taken, int) else None
+        return _decision(self.engine.evaluate_done(tool_call, step=step), tool_call)
 
 
 def _decision(outcome: PermissionOutcome, call: ToolCall) -> HookDecision:

@@ -127,8 +127,11 @@ def _check_place(place: str) -> None:
 class _PathWithin(Described):
     root: Root
     arg: str
+    default: str | None = None
 
     def __call__(self, args: dict[str, Any]) -> bool:
+        if self.default is not None and self.arg not in args:
+            return self.root.holds(self.default)
         return self.root.holds(argument(args, self.arg, str))
 
     def __str__(self) -> str:
@@ -136,7 +139,11 @@ class _PathWithin(Described):
 
 
 def path_within(
-    root: str | PathLike[str], *, arg: str = "path", cwd: str | PathLike[str] | None = None
+    root: str | PathLike[str],
+    *,
+    arg: str = "path",
+    cwd: str | PathLike[str] | None = None,
+    default: str | None = None,
 ) -> Described:
     """Paths that lead into the folder *root*.
 
@@ -148,8 +155,10 @@ def path_within(
         arg: The argument with the path.
         cwd: Folder that relative paths start from, which has to be the one where the tool looks for them;
             *root* by default.
+        default: The path that the tool takes where the argument is left out; without it, a call that leaves
+            it out is in doubt.
 
     Raises:
         ConfigError: *root* or *cwd* cannot be a folder.
     """
-    return _PathWithin(Root(root, cwd), arg)
+    return _PathWithin(Root(root, cwd), arg, default)

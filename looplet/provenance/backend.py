@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from looplet import clock
-from looplet.provenance.call import LLMCall
+from looplet.provenance.call_log import CallLog
 from looplet.provenance.folder import RunFolder
-from looplet.redact import Redactor
-from looplet.types import Capabilities, ChatReply, capabilities_of
-from looplet.values import dumps, normal
+from looplet.types import Capabilities, capabilities_of
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 _ASKING = frozenset({"generate", "generate_with_tools", "chat", "stream"})
 
 
-class RecordingLLMBackend:
+class RecordingLLMBackend(CallLog):
     """Records every call of *backend* and has all its abilities, under their own signatures.
 
     Args:
@@ -39,13 +36,8 @@ class RecordingLLMBackend:
         max_chars_per_call: int = 200_000,
         redact: Callable[[str], str] | None = None,
     ) -> None:
+        super().__init__(max_chars_per_call=max_chars_per_call, redact=redact)
         self._backend = backend
-        self._max_chars = max_chars_per_call
-        self._redactor = Redactor.of_environment(extra=[redact] if redact else [])
-        self.calls: list[LLMCall] = []
-        self.current_step_num: int | None = None
-        self.on_call: Callable[[LLMCall], None] | None = None
-        self._thread_sent = 0
         if hasattr(type(backend), "generate_with_tools") or "generate_with_tools" in vars(backend):
             self.generate_with_tools = self._recorded("generate_with_tools")
 
@@ -87,9 +79,9 @@ class RecordingLLMBackend:
             try:
                 answer = method(first, **options)
             except Exception as problem:
-                self._keep(name, started, first, options, problem)
+                self._keep(name, *self._ended(started), first, options, problem)
                 raise
-            self._keep(name, started, first, options, answer)
+            self._keep(name, *self._ended(started), first, options, answer)
             return answer
 
         @wraps(method)
@@ -98,9 +90,9 @@ class RecordingLLMBackend:
             try:
                 answer = await method(first, **options)
             except Exception as problem:
-                self._keep(name, started, first, options, problem)
+                self._keep(name, *self._ended(started), first, options, problem)
                 raise
-            self._keep(name, started, first, options, answer)
+            self._keep(name, *self._ended(started), first, options, answer)
             return answer
 
         return ask_async if _is_async(method) else ask
@@ -108,56 +100,9 @@ class RecordingLLMBackend:
     def _begin(self) -> tuple[float, float]:
         return clock.now(), clock.perf()
 
-    def _keep(
-        self, name: str, started: tuple[float, float], first: Any, options: dict[str, Any], outcome: Any
-    ) -> None:
-        failed = isinstance(outcome, Exception)
-        response = "" if failed else outcome.blocks if isinstance(outcome, ChatReply) else outcome
-        call = LLMCall(
-            index=len(self.calls),
-            timestamp=started[0],
-            duration_ms=(clock.perf() - started[1]) * 1000,
-            method=name,
-            prompt=self._text(self._new_part(first)),
-            system_prompt=self._text(options.get("system_prompt", "")),
-            response=self._response(response),
-            temperature=options.get("temperature", 0.2),
-            max_tokens=options.get("max_tokens", 2000),
-            tools=self._clean(options["tools"]) if options.get("tools") else None,
-            step_num=self.current_step_num,
-            error=self._text(f"{type(outcome).__name__}: {outcome}") if failed else None,
-        )
-        self.calls.append(call)
-        if self.on_call is not None:
-            self.on_call(call)
-
-    def _new_part(self, first: Any) -> str:
-        """A prompt as it is; of a thread only what the calls before did not send."""
-        if isinstance(first, str):
-            return first
-        messages = list(first)
-        start = self._thread_sent if self._thread_sent < len(messages) else 0
-        self._thread_sent = len(messages)
-        return json.dumps(normal(messages[start:]), indent=1, ensure_ascii=False)
-
-    def _response(self, response: Any) -> Any:
-        if isinstance(response, str):
-            return self._text(response)
-        blocks = self._clean(response)
-        text = dumps(blocks)
-        return blocks if len(text) <= self._max_chars else self._text(text)
-
-    def _clean(self, value: Any) -> Any:
-        plain: Any = normal(value)
-        return self._redactor.value(plain)
-
-    def _text(self, text: str) -> str:
-        text = self._redactor.text(text)
-        limit = self._max_chars
-        if len(text) <= limit:
-            return text
-        kept = max(0, limit - 40)
-        return f"{text[:kept]}\n... [truncated {len(text) - kept} chars] ..."[: max(limit, 40)]
+    def _ended(self, started: tuple[float, float]) -> tuple[float, float]:
+        """When a call was sent, and the milliseconds since then."""
+        return started[0], (clock.perf() - started[1]) * 1000
 
 
 class AsyncRecordingLLMBackend(RecordingLLMBackend):

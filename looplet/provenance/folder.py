@@ -32,13 +32,16 @@ class RunFolder:
 
     Args:
         path: The folder; made if it is not there.
+        replace: Remove the files of another run that is in it already.
 
     Raises:
         TraceError: Another run is in it already, or it cannot be used.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, replace: bool = False) -> None:
         self.path = Path(path)
+        if replace:
+            self._forget()
         used = [name for name in MARKS if (self.path / name).exists()]
         if used:
             raise TraceError(
@@ -50,6 +53,14 @@ class RunFolder:
             raise TraceError(f"{self.path} cannot be made: {problem.strerror or problem}") from problem
         self._volatile: dict[str, Any] = {"calls": [], "steps": {}}
         self._names: dict[str, str] = {}
+
+    def _forget(self) -> None:
+        own = ("call_*_prompt.txt", "call_*_response.txt", "steps/step_*.json", "volatile.json", *MARKS)
+        try:
+            for file in [file for pattern in own for file in self.path.glob(pattern)]:
+                file.unlink()
+        except OSError as problem:
+            raise _cannot(self.path, problem) from problem
 
     def write_call(self, call: LLMCall) -> None:
         """Write a model call: its two text files and its line of the manifest."""

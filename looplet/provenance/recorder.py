@@ -9,8 +9,8 @@ from typing import Any
 
 from looplet import clock
 from looplet.engine.observe import Decision, ModelCall, RunObserver
-from looplet.provenance.backend import RecordingLLMBackend
 from looplet.provenance.call import LLMCall
+from looplet.provenance.call_log import CallLog
 from looplet.provenance.folder import RunFolder
 from looplet.provenance.steady import steady
 from looplet.redact import Redactor
@@ -100,7 +100,7 @@ class TrajectoryRecorder(RunObserver):
     def __init__(
         self,
         *,
-        recording_llm: RecordingLLMBackend | None = None,
+        recording_llm: CallLog | None = None,
         capture_context: bool = True,
         tracer: Any = None,
         folder: RunFolder | None = None,
@@ -116,8 +116,9 @@ class TrajectoryRecorder(RunObserver):
         self._observes = False
         self._context = ""
         self._calls_before = 0
+        self._asked_for = 0
 
-    def record_calls_of(self, recording_llm: RecordingLLMBackend) -> None:
+    def record_calls_of(self, recording_llm: CallLog) -> None:
         """Link steps to the calls of *recording_llm*."""
         self._llm = recording_llm
 
@@ -129,6 +130,7 @@ class TrajectoryRecorder(RunObserver):
 
     def pre_prompt(self, state: Any, session_log: Any, context: Any, step_num: int) -> None:
         """Stamp the model calls that follow with the step they decide."""
+        self._asked_for = step_num
         if self._llm is not None:
             self._llm.current_step_num = step_num
             self._calls_before = len(self._llm.calls)
@@ -173,8 +175,14 @@ class TrajectoryRecorder(RunObserver):
         self.trajectory.run_id = run_id
         self._builder.run_started(task, run_id=run_id)
 
+    def for_child(self) -> TrajectoryBuilder:
+        """The recorder of a run that a tool of this run starts; what it records is kept in `children`."""
+        return self._builder.for_child()
+
     def model_called(self, call: ModelCall) -> None:
         """Keep a model call for the lossless trajectory."""
+        if self._llm is not None and call.step != self._asked_for:  # told again by a run that is resumed
+            self._asked_for, self._calls_before = call.step, max(0, len(self._llm.calls) - 1)
         self._builder.model_called(call)
 
     def decided(self, decision: Decision) -> None:

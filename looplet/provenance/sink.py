@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from looplet.provenance.backend import AsyncRecordingLLMBackend, RecordingLLMBackend
+from looplet.provenance.call_log import CallLog, ObservedCalls
 from looplet.provenance.folder import RunFolder
 from looplet.provenance.recorder import TrajectoryRecorder
 
@@ -24,6 +25,7 @@ class ProvenanceSink:
         max_chars_per_call: Most characters kept of one prompt or reply.
         redact: Called with every text before it is written, after what is secret by itself was taken out.
         capture_context: Keep `str(context)` with the steps.
+        replace: Take the place of a run that is in the folder: for one that is resumed, which is told again.
 
     Raises:
         TraceError: The folder holds another run, or cannot be written.
@@ -36,12 +38,13 @@ class ProvenanceSink:
         max_chars_per_call: int = 200_000,
         redact: Callable[[str], str] | None = None,
         capture_context: bool = True,
+        replace: bool = False,
     ) -> None:
         self.dir = Path(dir)
         self._options: dict[str, Any] = {"max_chars_per_call": max_chars_per_call, "redact": redact}
         self._capture_context = capture_context
-        self._folder = RunFolder(self.dir)
-        self._llm: RecordingLLMBackend | None = None
+        self._folder = RunFolder(self.dir, replace=replace)
+        self._llm: CallLog | None = None
         self._hook: TrajectoryRecorder | None = None
 
     def wrap_llm(self, backend: Any, *, async_: bool | None = None) -> RecordingLLMBackend:
@@ -53,11 +56,24 @@ class ProvenanceSink:
         code = getattr(getattr(type(backend), "generate", None), "__code__", None)
         is_async = bool(code and code.co_flags & 0x80) if async_ is None else async_
         kind = AsyncRecordingLLMBackend if is_async else RecordingLLMBackend
-        self._llm = kind(backend, **self._options)
-        self._llm.on_call = self._folder.write_call
+        llm = kind(backend, **self._options)
+        self._record(llm)
+        return llm
+
+    def call_observer(self) -> ObservedCalls:
+        """What records model calls from among `LoopConfig.observers`, in the place of a wrapped backend.
+
+        It hears of a resumed run from its beginning.
+        """
+        calls = ObservedCalls(**self._options)
+        self._record(calls)
+        return calls
+
+    def _record(self, calls: CallLog) -> None:
+        self._llm = calls
+        calls.on_call = self._folder.write_call
         if self._hook is not None:
-            self._hook.record_calls_of(self._llm)
-        return self._llm
+            self._hook.record_calls_of(calls)
 
     def trajectory_hook(self) -> TrajectoryRecorder:
         """The hook that records steps; the same one each time. It may be made before or after `wrap_llm`."""

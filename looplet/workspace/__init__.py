@@ -4,8 +4,9 @@
     hooks = [PermissionHook(PermissionEngine.from_file("rules.toml"))]
 
 Files are reached from the open folder, links checked one by one, so that no path leads outside.
-`bash` runs whatever it is given, in that folder and without our secrets: put a permission engine before
-it, or leave it out.
+`bash` runs whatever it is given, in that folder and without our secrets. On Linux the system holds it to the
+folder: it can read what you can and use the network, and change nothing elsewhere. Put a permission engine
+before it all the same, such as that of `looplet.presets`, or leave it out.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from looplet.errors import ConfigError
 from looplet.tools import BaseToolRegistry, tool, tools_from
 from looplet.tools.registry import register_think_tool
 from looplet.types import ToolContext
 from looplet.workspace import files, search
 from looplet.workspace.place import Root
 from looplet.workspace.refusal import Refused
-from looplet.workspace.running import environment, run
+from looplet.workspace.running import confined, confinement, environment, run, temporary_folder
 
-__all__ = ["Refused", "Workspace", "workspace_tools"]
+__all__ = ["Refused", "Workspace", "confinement", "workspace_tools"]
 
 BASH_S = 120.0
 """Seconds that a command may take."""
@@ -43,6 +45,10 @@ class Workspace:
         root: An existing folder.
         timeout_s: Seconds that a command may take.
         env: Variables that commands get besides the few that are passed on.
+        confine: Whether the system holds commands to the folder: None where it can, True always, False never.
+
+    Raises:
+        ConfigError: *root* is no folder, or *confine* is True and this system cannot.
     """
 
     def __init__(
@@ -51,8 +57,12 @@ class Workspace:
         *,
         timeout_s: float = BASH_S,
         env: Mapping[str, str] | None = None,
+        confine: bool | None = None,
     ) -> None:
+        if confine and not confinement():
+            raise ConfigError("confine=True: this system cannot hold commands to a folder (Linux 6.2 can)")
         self.root = Root(os.path.expanduser(root))
+        self.is_confined = confine is not False
         self.timeout_s = timeout_s
         self.env = dict(env or {})
 
@@ -68,10 +78,13 @@ class Workspace:
     def _bash(self, command: str, cancelled: Callable[[], bool]) -> dict[str, Any]:
         if "\0" in command:
             raise Refused("the command holds a NUL", "leave it out")
-        env = environment(self.root.path, self.env)
         shell = ["bash", "--noprofile", "--norc", "-c", command]
         try:
-            ended = run(shell, cwd=self.root.path, env=env, timeout_s=self.timeout_s, cancelled=cancelled)
+            with temporary_folder() as temporary:
+                if self.is_confined:
+                    shell = confined(shell, [self.root.path, temporary])
+                env = environment(self.root.path, {"TMPDIR": temporary, **self.env})
+                ended = run(shell, cwd=self.root.path, env=env, timeout_s=self.timeout_s, cancelled=cancelled)
         except (OSError, ValueError) as problem:
             raise Refused(f"the command cannot be started: {problem}"[:300], "make it shorter") from None
         outputs = {"stdout": ended.stdout, "stderr": ended.stderr}
@@ -140,7 +153,11 @@ def done(summary: str) -> dict[str, Any]:
 
 
 def workspace_tools(
-    root: str | os.PathLike[str], *, timeout_s: float = BASH_S, env: Mapping[str, str] | None = None
+    root: str | os.PathLike[str],
+    *,
+    timeout_s: float = BASH_S,
+    env: Mapping[str, str] | None = None,
+    confine: bool | None = None,
 ) -> BaseToolRegistry:
     """The eight tools, for one folder.
 
@@ -148,11 +165,12 @@ def workspace_tools(
         root: An existing folder.
         timeout_s: Seconds that a bash command may take.
         env: Variables that commands get; provider keys and the like are never passed on by themselves.
+        confine: Whether the system holds commands to the folder: None where it can, True always, False never.
 
     Raises:
-        ConfigError: *root* is no folder, or the system cannot confine paths.
+        ConfigError: *root* is no folder, or the system cannot confine paths, or commands where it must.
     """
-    space = Workspace(root, timeout_s=timeout_s, env=env)
+    space = Workspace(root, timeout_s=timeout_s, env=env, confine=confine)
     made = tools_from(
         [
             tool(space.bash),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from tempfile import mkdtemp
 from typing import IO
 
 from looplet.clock import perf
@@ -59,8 +63,14 @@ class _Ends:
 
 
 def environment(home: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a command sees of the environment: where programs are, and *home* as its home folder."""
+    """What a command sees of the environment: where programs are, and *home* as its home folder.
+
+    The virtual environment that we run in is in force for it, as if it had been activated.
+    """
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if sys.prefix != sys.base_prefix and "VIRTUAL_ENV" not in passed:
+        programs = [os.path.dirname(sys.executable), passed.get("PATH", "/usr/bin:/bin")]
+        passed |= {"VIRTUAL_ENV": sys.prefix, "PATH": os.pathsep.join(programs)}
     quiet = {
         "TERM": "dumb",
         "PAGER": "cat",
@@ -69,6 +79,53 @@ def environment(home: str, more: Mapping[str, str] | None = None) -> dict[str, s
         "GIT_EDITOR": "true",
     }
     return {"PATH": "/usr/bin:/bin", **passed, **quiet, "HOME": home, **(more or {})}
+
+
+CONFINE = os.path.join(os.path.dirname(__file__), "confine.py")
+"""A program, and never imported: it loads ctypes, which only it needs."""
+
+WAYS = ("mounts", "landlock")
+"""How the system can hold a program to some folders, the strictest first."""
+
+
+@lru_cache(maxsize=1)
+def confinement() -> str:
+    """The strictest of `WAYS` that this system has; empty if it has none. Tried out once a process."""
+    if sys.platform != "linux" or not sys.executable:
+        return ""
+    with temporary_folder() as folder:
+        return next((way for way in WAYS if _holds(way, folder)), "")
+
+
+@contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder that is gone afterwards, as far as what a command left in it lets itself be removed."""
+    folder = mkdtemp(prefix="looplet-")
+    try:
+        yield folder
+    finally:
+        # Not TemporaryDirectory: some versions of it follow links when they cannot remove a file.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holds(way: str, folder: str) -> bool:
+    command = _held(way, ["sh", "-c", "exit 0"], [folder])
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, cwd=folder, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def confined(command: Sequence[str], folders: Sequence[str]) -> list[str]:
+    """*command* so that it can change files in *folders* only; as it is where the system cannot do that."""
+    way = confinement()
+    return _held(way, command, folders) if way else list(command)
+
+
+def _held(way: str, command: Sequence[str], folders: Sequence[str]) -> list[str]:
+    # Isolated and without site, so that no file of a workspace is imported on the way.
+    return [sys.executable, "-I", "-S", CONFINE, way, *folders, "--", *command]
 
 
 def run(
