@@ -45,7 +45,7 @@ _HEADERS = {
     "results": "RECENT RESULTS",
     "step": "STEP",
 }
-_SESSION_HEAD = f"═══ {_HEADERS['session']} ═══\n"
+_HEADS = {section: f"═══ {name} ═══" for section, name in _HEADERS.items()}
 _encode = line_encoder()
 
 
@@ -85,33 +85,31 @@ def build_prompt(
         section_headers: Other names for the sections `memory task tools facts session assessment results
             step`.
     """
-    names = {**_HEADERS, **section_headers} if section_headers else _HEADERS
+    heads, own = _HEADS, section_headers or {}
+    if own:
+        heads = {**_HEADS, **{section: f"═══ {name} ═══" for section, name in own.items()}}
     facts = state_summary or {}
-    sections: list[str] = []
+    lines: list[str] = []
     if memory and memory.strip():
-        sections.append(f"═══ {names['memory']} ═══\n{memory}\n")
+        lines += (heads["memory"], memory, "")
     said = task if type(task) is str else task_text(task, task_fields)
-    sections.append(f"═══ {names['task']} ═══\n{said}\n\n═══ {names['tools']} ═══\n{tool_catalog}\n")
-    fact_text = _facts_text(facts, render_facts) if facts else ""
-    if fact_text:
-        sections.append(f"═══ {names['facts']} ═══\n{fact_text}\n")
+    lines += (heads["task"], said, "", heads["tools"], tool_catalog, "")
+    if facts and (render_facts is not None or not _COUNTERS.issuperset(facts)):
+        told = _facts_text(facts, render_facts)
+        lines += (heads["facts"], told, "") if told else ()
     if session_log:
-        if section_headers or not session_log.startswith(_SESSION_HEAD):
-            renamed = section_headers.get("session") if section_headers else None
-            sections.append(_session_section(session_log, renamed))
-        else:
-            sections.append(f"{session_log}\n")
+        lines += (_session_section(session_log, own.get("session")), "")
     if briefing and briefing.strip():
-        sections.append(f"═══ {names['assessment']} ═══\n{briefing}\n")
+        lines += (heads["assessment"], briefing, "")
     if context_history and context_history != _NO_STEPS:
-        sections.append(f"═══ {names['results']} ═══\n{context_history}\n")
+        lines += (heads["results"], context_history, "")
     budget = facts.get("budget_remaining", "?")
-    warning = f"{low_budget_warning}\n" if isinstance(budget, int) and budget <= _LOW_BUDGET else ""
-    head = "\n".join(sections)
-    return (
-        f"{head}\n═══ {names['step']} {step_number}/{max_steps} — budget: {budget} steps remaining ═══\n"
-        f"{warning}{action_prompt}"
-    )
+    word = own.get("step", _HEADERS["step"])
+    lines.append(f"═══ {word} {step_number}/{max_steps} — budget: {budget} steps remaining ═══")
+    if isinstance(budget, int) and budget <= _LOW_BUDGET:
+        lines.append(low_budget_warning)
+    lines.append(action_prompt)
+    return "\n".join(lines)
 
 
 def task_text(task: object, fields: Sequence[str] | None = None) -> str:
@@ -166,8 +164,6 @@ def _facts_text(
     if render_facts is not None:
         text = render_facts(facts)
         return text if isinstance(text, str) else "\n".join(text)
-    if facts.keys() <= _COUNTERS:
-        return ""
     return "\n".join(
         line for key, value in facts.items() if key not in _COUNTERS for line in _fact(key, value)
     )
@@ -190,10 +186,12 @@ def _fact_item(item: object) -> str:
 
 
 def _session_section(text: str, renamed: str | None) -> str:
+    if renamed is None and text.startswith(_HEADS["session"]):
+        return text
     first, _, rest = text.partition("\n")
     if first.startswith("═══ ") and first.endswith(" ═══"):
-        return f"═══ {renamed} ═══\n{rest}\n" if renamed else f"{text}\n"
-    return f"═══ {renamed or _HEADERS['session']} ═══\n{text}\n"
+        return f"═══ {renamed} ═══\n{rest}" if renamed else text
+    return f"═══ {renamed or _HEADERS['session']} ═══\n{text}"
 
 
 def render_result(step: Step, limit: int = RESULT_CHARS) -> str:

@@ -27,7 +27,7 @@ _KEPT_FINDINGS = 8
 _FINDING_CHARS = 4000
 _MIN_COMPRESSIBLE = 3
 _TIMELINE = 20
-_LINE = "  S{}: {} — {:.80}".format
+_LINE = "  S%s: %s — %.80s"
 _RANGE = r"\[Compressed steps (\d+)-(\d+)\]"
 
 
@@ -57,7 +57,7 @@ class LogEntry(Plain):
 
     def render(self, *, highlights_label: str = "highlights") -> str:
         """The entry as one line, with indented lines for what it found (two findings at most)."""
-        text = _LINE(self.step, self.tool, self.reasoning)
+        text = _LINE % (self.step, self.tool, self.reasoning)
         if not (self.entities_seen or self.findings or self.highlights or self.recall_key):
             return text
         if self.entities_seen:
@@ -277,7 +277,7 @@ class _View:
             if entry.entities_seen or entry.highlights:
                 self._add((*entry.entities_seen, *entry.highlights))
             elif not (entry.findings or entry.recall_key):
-                texts.append(_LINE(entry.step, entry.tool, entry.reasoning))
+                texts.append(_LINE % (entry.step, entry.tool, entry.reasoning))
                 continue
             texts.append(entry.render(highlights_label=self._label))
 

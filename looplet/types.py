@@ -363,7 +363,7 @@ StopReason: TypeAlias = Literal["end_turn", "tool_use", "max_tokens", "refusal"]
 """Why a model stopped writing, in one spelling for all providers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatReply:
     """A model's turn in a message thread.
 

@@ -66,22 +66,22 @@ def act(run: Run) -> Script:
     journal = run.plan.journal
     if journal is not None:
         journal.planned(run)
-    if run.plan.slots.pre_dispatch or run.plan.slots.check_permission or run.plan.slots.on_event:
+    if run.plan.slots.before_tool:
         for pending in run.pending:
             if not pending.judged:
                 yield from _judge(run, pending)
-    waiting = [p for p in run.pending if p.result is None]
     try:
-        if run.plan.concurrent and len(waiting) > 1:
+        waiting = [p for p in run.pending if p.result is None] if run.plan.concurrent else ()
+        if len(waiting) > 1:
             yield from _dispatch_together(run, waiting)
         else:
-            for pending in waiting:
-                yield from _dispatch_one(run, pending)
+            for pending in run.pending:
+                if pending.result is None:
+                    yield from _dispatch_one(run, pending)
     except BaseException:
         _keep_finished(run)
         raise
-    slots = run.plan.slots
-    watched = journal is not None or bool(slots.post_dispatch or slots.on_event)
+    watched = journal is not None or run.plan.slots.after_tool
     while run.pending:
         pending = run.pending[0]
         if pending.ran and not pending.free:
@@ -205,7 +205,7 @@ def _dispatch_one(run: Run, pending: Pending) -> Script:
         hear(pending.number, call)
     pending.ran = True
     context = plan.tool_context(run, call, pending.number) if plan.tool_context is not None else None
-    results = yield RunTools((call,), (context,), False, run)
+    results = yield RunTools((call,), (context,), run)
     while run.loose:
         yield Resolve(run.loose.pop(0))
     pending.result = results[0]
@@ -223,7 +223,7 @@ def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:
             hear(pending.number, pending.call)
         pending.ran = True
     contexts = [make(run, p.call, p.number) if make is not None else None for p in batch]
-    results = yield RunTools([p.call for p in batch], contexts, True, run)
+    results = yield RunTools([p.call for p in batch], contexts, run)
     while run.loose:
         yield Resolve(run.loose.pop(0))
     for pending, result in zip(batch, results, strict=True):
@@ -238,7 +238,7 @@ def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:
 def _settle(run: Run, pending: Pending) -> Script:
     """Let hooks see a result, make the step, save it, hand it out."""
     problem: Exception | None = None
-    if run.plan.slots.post_dispatch or run.plan.slots.on_event:
+    if run.plan.slots.after_tool:
         try:
             yield from _after(run, pending)
         except Exception as raised:

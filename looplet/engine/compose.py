@@ -23,8 +23,7 @@ _DEFAULT_SUMMARY = DefaultState.context_summary
 
 def is_briefed(run: Run) -> bool:
     """Whether there may be anything for `briefing` to say."""
-    slots = run.plan.slots
-    return bool(run.notes or slots.pre_prompt or slots.build_briefing or run.plan.build_briefing)
+    return bool(run.notes or run.plan.slots.before_prompt or run.plan.build_briefing)
 
 
 def briefing(run: Run) -> Script:

@@ -89,7 +89,7 @@ def _run_done(run: Run, pending: Pending) -> Script:
         hear(pending.number, pending.call)
     make = plan.tool_context
     context = make(run, pending.call, pending.number) if make is not None else None
-    results = yield RunTools([pending.call], [context], False, run)
+    results = yield RunTools((pending.call,), (context,), run)
     pending.result = results[0]
 
 

@@ -10,7 +10,6 @@ from looplet.engine.run import Run
 from looplet.engine.slots import Filled
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.hook_decision import Deny, HookDecision, decision_of
-from looplet.workers import start
 
 Script = Generator[Need, Any, Any]
 
@@ -131,6 +130,8 @@ def _decided(value: object) -> list[HookDecision]:
 def waited_for(awaitable: Awaitable[Any]) -> Any:
     """What *awaitable* gives, for a caller that is not async: on an event loop of its own."""
     import asyncio
+
+    from looplet.workers import start
 
     async def wait() -> Any:
         return await awaitable

@@ -48,18 +48,16 @@ class Wait(NamedTuple):
 
 
 class RunTools(NamedTuple):
-    """Run these calls, at once where their tools allow it.
+    """Run this call, or these at once where their tools allow it.
 
     Attributes:
         calls: The calls, in the order of their results.
         contexts: One `ToolContext` or None for each call.
-        concurrent: False runs them one after another.
         run: Whose calls they are, for tools that start a run of their own.
     """
 
     calls: Sequence[ToolCall]
     contexts: Sequence[ToolContext | None]
-    concurrent: bool = False
     run: Any = None
 
 

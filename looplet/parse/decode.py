@@ -32,7 +32,7 @@ def _constant(name: str) -> float:
 
 
 decode = JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_constant).raw_decode
-_decode_short = JSONDecoder(parse_float=_real, parse_constant=_constant).raw_decode
+_scan_short = JSONDecoder(parse_float=_real, parse_constant=_constant).scan_once
 
 
 def exactly(text: str) -> dict[str, JSON] | None:
@@ -43,8 +43,8 @@ def exactly(text: str) -> dict[str, JSON] | None:
     """
     try:
         # A text shorter than the longest integer holds none that is too long.
-        value, end = _decode_short(text) if len(text) < MAX_DIGITS else decode(text)
-    except JSONDecodeError:
+        value, end = _scan_short(text, 0) if len(text) < MAX_DIGITS else decode(text)
+    except (JSONDecodeError, StopIteration):  # the latter where there is no value at all
         return None
     if end != len(text):
         return None

@@ -29,7 +29,9 @@ Outcome = tuple[Any, BaseException | None]
 """What a tool's body came to: its value, or the exception it raised."""
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-_DATA = _SCALARS | {dict, list, tuple}
+DATA = _SCALARS | {dict, list, tuple}
+"""Types of values that are a result as they stand."""
+
 _LAZY = (type(_ for _ in ()), map, filter, zip)
 
 
@@ -122,7 +124,7 @@ def run_body(ready: Ready) -> Outcome:
     running_call.set(ready.call)  # the drivers put back what was there
     try:
         data = ready.spec.execute(**ready.kwargs)
-        if type(data) not in _DATA and isinstance(data, _LAZY):
+        if type(data) not in DATA and isinstance(data, _LAZY):
             data = _collected(data)
         return data, None
     except (Exception, SystemExit, GeneratorExit) as error:
@@ -157,7 +159,7 @@ class Collected:
 def is_awaited(data: object) -> bool:
     """Whether a tool's value has to be awaited, or iterated with `async for`."""
     kind = type(data)
-    return kind not in _DATA and (hasattr(kind, "__await__") or hasattr(kind, "__aiter__"))
+    return kind not in DATA and (hasattr(kind, "__await__") or hasattr(kind, "__aiter__"))
 
 
 def finish(owner: Owner, ready: Ready, outcome: Outcome) -> ToolResult:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Self
 
 from looplet.errors import ConfigError
-from looplet.tools.dispatch import Ready, finish, is_awaited, prepare, run_body, summarize, timed_out
+from looplet.tools.dispatch import DATA, Ready, finish, is_awaited, prepare, run_body, summarize, timed_out
 from looplet.tools.spec import ToolSpec
 from looplet.types import ToolCall, ToolContext, ToolResult
 
@@ -142,7 +142,7 @@ class BaseToolRegistry:
             limited = run_with_limit(ready)
             return timed_out(self, ready) if limited is None else finish(self, ready, limited)
         outcome = run_body(ready)
-        if is_awaited(outcome[0]):
+        if type(outcome[0]) not in DATA and is_awaited(outcome[0]):
             from looplet.tools.waiting import settled
 
             outcome = settled(outcome)

@@ -136,12 +136,13 @@ class ToolSpec:
 def _schema_at_door(spec: ToolSpec, takes: Takes) -> dict[str, Any]:
     """What is declared, and on top that which `execute` could not be called with."""
     if spec.is_json_schema:
-        declared, open_words = spec.parameters, _OPEN_WORDS
+        # That they are an object is known of arguments.
+        declared, open_words = {k: v for k, v in spec.parameters.items() if k != "type"}, _OPEN_WORDS
         properties = declared["properties"]
         required = [*_names_in(declared.get("required", ())), *takes.required]
     else:
         # A label that names no type promises none; what must be given, `execute` knows best.
-        declared, open_words = {"type": "object"}, frozenset[str]()
+        declared, open_words = {}, frozenset[str]()
         properties = {
             name: _label_schema(label) if _names_type(label) else {}
             for name, label in spec.parameters.items()
