@@ -22,6 +22,8 @@ from looplet.streaming.event import (
     ToolDispatchEvent,
     ToolResultEvent,
 )
+from looplet.streaming.iterator import EventStream
+from looplet.streaming.terminal import TerminalPrinter
 from looplet.types import Step, ToolCall, ToolResult
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "ContextPressureEvent",
     "Event",
     "EventEmitter",
+    "EventStream",
     "HookEvent",
     "LLMCallEndEvent",
     "LLMCallStartEvent",
@@ -43,6 +46,7 @@ __all__ = [
     "StepStartEvent",
     "StreamObserver",
     "StreamingHook",
+    "TerminalPrinter",
     "ToolDispatchEvent",
     "ToolResultEvent",
 ]

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import queue
+import re
 from types import SimpleNamespace
 
 import pytest
 
-from looplet import streaming
+from looplet import (
+    ConfigError,
+    LoopConfig,
+    PermissionEngine,
+    PermissionHook,
+    async_run_loop,
+    composable_loop,
+    run_loop,
+    streaming,
+    tool,
+    tools_from,
+)
 from looplet.clock import fixed_clock
 from looplet.engine.observe import Decision, ModelCall, Request
 from looplet.streaming import (
     CallbackEmitter,
     CompositeEmitter,
+    ContextPressureEvent,
     Event,
     EventEmitter,
+    EventStream,
     LoopEndEvent,
     LoopStartEvent,
     QueueEmitter,
+    RecoveryEvent,
     StepStartEvent,
     StreamingHook,
     StreamObserver,
+    TerminalPrinter,
 )
+from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls
 from looplet.types import ChatReply, DefaultState, Step, ToolCall, ToolResult
 
 EVENTS = [
@@ -164,3 +182,129 @@ def test_the_ends_are_told_once_when_a_hook_tells_them_too(ends, kinds):
     observer.run_started("a task", run_id="r")
     observer.run_ended("done", None)
     assert [type(e) for e in seen] == kinds
+
+
+# ------------------------------------------------------------------ whole runs
+
+
+DONE = call("done", answer="ready")
+SECONDS = re.compile(r"\[\d+ms\]")
+
+
+@tool
+def grep(q: str) -> str:
+    """Search."""
+    return q
+
+
+def printed(script, *, color=False, hooks=(), **fields):
+    out = io.StringIO()
+    list(
+        composable_loop(
+            ScriptedChatBackend(script),
+            "find x",
+            tools_from([grep], include_done=True),
+            hooks=list(hooks),
+            config=LoopConfig(max_steps=5, **fields),
+            stream=TerminalPrinter(out, color=color),
+        )
+    )
+    return SECONDS.sub("[nms]", out.getvalue()).splitlines()
+
+
+class TestTerminalPrinter:
+    def test_a_line_for_each_call(self):
+        assert printed([call("grep", q="x"), call("grep"), DONE]) == [
+            "▶ find x, at most 5 steps",
+            "#1 ✓ grep({'q': 'x'}) [nms]",
+            "#2 ✗ grep({}) [nms]",
+            "#3 ✓ done({'answer': 'ready'}) [nms]",
+            "■ done: 3 steps, 3 model calls",
+        ]
+
+    def test_text_as_it_is_written(self):
+        lines = printed([calls(call("grep", q="x"), text="Let me look."), DONE], stream_tokens=True)
+        assert lines[1:3] == ["Let me look.", "#1 ✓ grep({'q': 'x'}) [nms]"]
+
+    def test_who_denied_a_call(self):
+        engine = PermissionEngine(default="allow").deny("grep", reason="not here")
+        lines = printed([call("grep", q="x"), DONE], hooks=[PermissionHook(engine)])
+        assert any("deny" in line and "not here" in line for line in lines)
+
+    def test_control_characters_are_shown_and_not_obeyed(self):
+        text = "\n".join(
+            printed([calls(call("grep", q="\x1b[2J"), text="a\x1b]0;b"), DONE], stream_tokens=True)
+        )
+        assert "\x1b" not in text
+
+    def test_colors_only_on_a_terminal_or_on_request(self, monkeypatch):
+        assert "\x1b[32m✓" in printed([call("grep", q="x"), DONE], color=True)[1]
+        assert not any("\x1b" in line for line in printed([DONE], color=None))
+
+    def test_what_else_is_for_people(self):
+        out = io.StringIO()
+        printer = TerminalPrinter(out)
+        for event in (
+            RecoveryEvent(strategy="truncate", success=True),
+            RecoveryEvent(strategy="truncate"),
+            ContextPressureEvent(level="warning", percent_used=81.2),
+            StepStartEvent(step_num=1),
+        ):
+            printer.emit(event)
+        assert out.getvalue().split("\n") == [
+            "  truncate: mended",
+            "  truncate: not mended",
+            "  context warning: 81% used",
+            "",
+        ]
+
+
+class TestEventStream:
+    def test_the_events_of_a_run_as_they_come(self):
+        async def follow():
+            events, heard = EventStream(), []
+            llm = AsyncScriptedChatBackend([call("grep", q="x"), DONE])
+            tools = tools_from([grep], include_done=True)
+            async with asyncio.TaskGroup() as group:
+                run = group.create_task(async_run_loop(llm, "t", tools, stream=events))
+                async for event in events:
+                    heard.append((event.event_type, run.done()))
+            return heard
+
+        heard = asyncio.run(follow())
+        assert [name for name, _ in heard][0 :: len(heard) - 1] == ["LoopStartEvent", "LoopEndEvent"]
+        assert [name for name, _ in heard].count("ToolResultEvent") == 2
+        assert not heard[1][1]  # while it runs, not afterwards
+
+    def test_events_of_a_sync_run_on_a_thread(self):
+        async def follow():
+            events = EventStream()
+            tools = tools_from([grep], include_done=True)
+            llm = ScriptedChatBackend([call("grep", q="x"), DONE])
+            run = asyncio.create_task(asyncio.to_thread(run_loop, llm, "t", tools, stream=events))
+            heard = [event.event_type async for event in events]
+            await run
+            return heard
+
+        assert asyncio.run(follow())[-1] == "LoopEndEvent"
+
+    def test_a_run_that_never_begins_ends_the_iteration(self):
+        async def follow():
+            events = EventStream()
+            events.emit(StepStartEvent(step_num=1))
+            events.close()
+            return [event.event_type async for event in events]
+
+        assert asyncio.run(follow()) == ["StepStartEvent"]
+
+    def test_a_run_that_dies_ends_it_too(self):
+        async def follow():
+            events = EventStream()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(async_run_loop(AsyncScriptedChatBackend([]), "t", [grep, 5], stream=events))
+                async for _ in events:
+                    pass
+
+        with pytest.raises(ExceptionGroup) as caught:
+            asyncio.run(follow())
+        assert caught.value.subgroup(ConfigError)
