@@ -240,6 +240,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LoopletError as problem:
         print(escape_terminal(f"error: {problem}"), file=sys.stderr)
         return 1
+    finally:
+        llm.client.close()
     return 0 if trace["stop_reason"] == "done" else 1
 
 

@@ -42,7 +42,7 @@ def eval_completed(ctx: EvalContext) -> bool:
     return ctx.completed
 
 
-def backend(model: str, base_url: str | None = None) -> ChatBackend:
+def backend(model: str, base_url: str | None = None) -> OpenAIBackend:
     """A backend for the server at *base_url*, or else at `OPENAI_BASE_URL`.
 
     Exits with a hint if the openai package is missing.
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default=os.environ.get("OPENAI_MODEL", "gpt-4.1"), help="model to ask for")
     options = parser.parse_args(argv)
 
-    llm = ScriptedChatBackend(*SCRIPT) if options.scripted else backend(options.model)
+    llm: ChatBackend = ScriptedChatBackend(*SCRIPT) if options.scripted else backend(options.model)
     evals = EvalHook([eval_greeted_everyone, eval_completed], task=TASK, verbose=True)
     finished = False
     for step in composable_loop(
