@@ -37,7 +37,7 @@ from looplet.testing.provider import LocalProvider, script_from_json
 from tests.docs.blocks import Block
 
 HOUSE = Path(__file__).parents[2]
-TEST = re.compile(r"^ *(?:async )?def test_", re.MULTILINE)
+TEST = re.compile(r"^ *(?:async )?def test_|^class Test", re.MULTILINE)
 CALLS_A_MODEL = re.compile(
     r"--looplet-(record|live|mode=(rewrite|missing|tail))|^(\w+=\S+ )*python (?!-m (pytest|looplet ))"
 )

@@ -12,6 +12,7 @@ ELSEWHERE = {
     "docs/fixtures.md": "tests/pytest_looplet/fixtures/test_page.py",
     "docs/assertions.md": "tests/pytest_looplet/test_assertions_page.py",
     "docs/cassettes.md": "tests/pytest_looplet/test_cassettes_page.py",
+    "docs/frameworks.md": "tests/pytest_looplet/test_frameworks_page.py",
     "docs/tutorial.md": "tests/docs/test_tutorial.py",
 }
 """Pages with a test of their own, which runs their blocks."""
