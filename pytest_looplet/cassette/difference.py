@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_looplet.cassette.interaction import Interaction
-from pytest_looplet.cassette.matching import MEMBERS, DriftClass, Matcher, is_reply
+from pytest_looplet.cassette.matching import MEMBERS, UNTOLD, DriftClass, Matcher, is_reply
 from pytest_looplet.cassette.thread_map import Origin, Part, origins, parts_of
 
 MOST_LINES = 12
@@ -111,7 +111,7 @@ def _name(part: Part, known: Mapping[str, Origin]) -> tuple[str, Origin | None]:
 
 def _members(now: dict[str, Any], then: dict[str, Any], thread: str) -> Iterator[Difference]:
     for name in dict.fromkeys((*then, *now)):
-        if name == thread or (name in now and name in then and now[name] == then[name]):
+        if name in UNTOLD or name == thread or (name in now and name in then and now[name] == then[name]):
             continue
         kind = MEMBERS.get(name, "params")
         if name == "tools":

@@ -1,8 +1,8 @@
 """When two requests are the same: the one place where a request is brought into its normal form.
 
-Order of keys, ids of tool calls, headers and host do not count. What does count is split into the parts
-that a drift is reported by: model, tools, params, prompt, history. Each part is a digest; turns are
-digested one behind the other, so a request that continues an earlier one costs only what it added.
+Order of keys, ids of tool calls, hints for a prompt cache, headers and host do not count. What does count is
+split into the parts that a drift is reported by: model, tools, params, prompt, history. Each is a digest; turns
+are digested one behind the other, so a request that continues an earlier one costs only what it added.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ PATTERNS: dict[str, tuple[str, str]] = {
     "path": (rf"(?:{re.escape(tempfile.gettempdir())}|/tmp|/private/var|/var/folders)/[\w./@+-]+", "<path>"),
 }
 """The normalizers that go by a name."""
+
+UNTOLD = frozenset({"prompt_cache_key", "prompt_cache_retention"})
+"""Members that only say how a provider may cache a prompt: they cannot change the answer."""
 
 _ANSWERED = frozenset({"function_call", "reasoning", "custom_tool_call"})
 
@@ -149,7 +152,7 @@ class Matcher:
             "history": {},
         }
         for name, value in body.json.items():
-            if name != body.thread:
+            if name != body.thread and name not in UNTOLD:
                 parts[MEMBERS.get(name, "params")][name] = value
         made = {part: self._digest(b"", self._text(value)) for part, value in parts.items()}
         chain = self._chain(body)

@@ -53,6 +53,10 @@ def responses_thread(call_id: str) -> dict[str, Any]:
 
 
 SAME: dict[str, tuple[Any, Any]] = {
+    "hints for a prompt cache": (
+        {"a": 1},
+        {"a": 1, "prompt_cache_key": "x"},
+    ),
     "order of members": ({"a": 1, "b": [{"x": 1, "y": 2}]}, {"b": [{"y": 2, "x": 1}], "a": 1}),
     "blanks": (b'{"a": [1, 2]}', b'{"a":[1,2]}\n'),
     "ids, chat completions": (thread("call_1"), thread("call_2")),
