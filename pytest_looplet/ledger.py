@@ -191,7 +191,11 @@ def start(config: pytest.Config) -> None:
         lend(config)
     if (settings.reports or settings.baseline) and not hasattr(config, "workerinput"):
         ledger_of(config)
-    if settings.baseline and not settings.accept:
+    if settings.accept:
+        from pytest_looplet.accepting import start_accepting
+
+        start_accepting(config)
+    if settings.baseline and not (settings.accept and not settings.baseline.exists()):
         from pytest_looplet.report.baseline import read
 
         read(settings.baseline)  # a baseline that cannot be used is told now and not after an hour

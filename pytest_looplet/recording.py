@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
@@ -52,6 +52,22 @@ def departure(run: Trajectory, path: str | PathLike[str] | None = None) -> Miss 
     if not lines:
         return None
     return Miss(f"expected the run to match its recording in {file}; {lines[0]}", (), lines[1:])
+
+
+def departures(runs: Mapping[str, Trajectory]) -> dict[str, tuple[str, ...]]:
+    """How each of *runs* departs from what was saved with its recording, in lines, by the run's name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, run in runs.items():
+        file = accepted_path(run) if "cassette" in run.metadata else None
+        if file is None or not file.is_file():
+            continue
+        try:
+            lines = difference(Trajectory.load(file), run, names=("recorded", "this"))
+        except TraceError as error:
+            lines = [str(error)]
+        if lines:
+            found[name] = tuple(lines)
+    return found
 
 
 def _accept(run: Trajectory, file: Path, tell: Callable[[str], None]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
 import pytest
 
+from looplet.evals.spent import TOLERANCES
 from pytest_looplet.pricing import Pricing, read_pricing
 
 Mode: TypeAlias = Literal["replay", "rewrite", "missing", "tail"]
@@ -42,7 +44,9 @@ class Settings:
         thresholds: The same for single evals, by name.
         require_all: Whether a required eval that was left out is red.
         baseline: Report of an accepted session, or None.
-        accept: Whether today's report becomes the baseline.
+        accept: Whether today's runs and scores become the new expectation.
+        tolerances: The share by which steps, tokens and cost of a case may differ from the baseline.
+        more_is_red: Whether a figure that rose beyond that is a regression.
         reports: Files to write a report to.
         model: `provider:name` of the model under test, or None.
         judge: `provider:name` of the model that grades, or None.
@@ -66,6 +70,8 @@ class Settings:
     require_all: bool = False
     baseline: Path | None = None
     accept: bool = False
+    tolerances: Mapping[str, float] = field(default_factory=lambda: TOLERANCES)
+    more_is_red: bool = False
     reports: tuple[Path, ...] = ()
     model: str | None = None
     judge: str | None = None
@@ -76,7 +82,7 @@ class Settings:
     @property
     def keeps_runs(self) -> bool:
         """Whether a report will show whole trajectories."""
-        return self.accept or any(path.suffix != ".md" for path in self.reports)
+        return self.accept or self.baseline is not None or any(p.suffix != ".md" for p in self.reports)
 
     @property
     def calls_models(self) -> bool:
@@ -122,6 +128,13 @@ def _read(config: pytest.Config) -> Settings:
         require_all=bool(config.getoption("looplet_require_all")),
         baseline=_path(config, "baseline"),
         accept=_accept(config),
+        tolerances=_tolerances(config),
+        more_is_red=_choice(
+            "looplet_beyond_tolerance",
+            config.getini("looplet_beyond_tolerance") or "report",
+            ("report", "fail"),
+        )
+        == "fail",
         reports=_reports(config),
         model=_model(config, "model"),
         judge=_model(config, "judge"),
@@ -162,7 +175,7 @@ def _mode(config: pytest.Config) -> Mode:
         )
     if record:
         return "rewrite"
-    if named is None and _is_ci():
+    if named is None and is_ci(os.environ):
         return "replay"
     return cast(
         Mode, _choice("--looplet-mode", named or config.getini("looplet_mode") or "replay", get_args(Mode))
@@ -184,19 +197,18 @@ def parse_drift(rules: list[str]) -> dict[DriftClass, Policy]:
     return found
 
 
-def _is_ci() -> bool:
-    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+def is_ci(environ: Mapping[str, str]) -> bool:
+    """Whether this is a build server's session: nothing is recorded or accepted there by accident."""
+    return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def _accept(config: pytest.Config) -> bool:
     if not config.getoption("looplet_accept"):
         return False
-    if _is_ci():
+    if is_ci(os.environ):
         raise pytest.UsageError(
             "--looplet-accept is refused when CI is set: a person accepts, and commits the result"
         )
-    if _path(config, "baseline") is None:
-        raise pytest.UsageError("--looplet-accept needs to know where: give --looplet-baseline=FILE")
     return True
 
 
@@ -238,6 +250,22 @@ def _thresholds(config: pytest.Config) -> tuple[float | None, dict[str, float]]:
         else:
             general = number
     return general, by_name
+
+
+def _tolerances(config: pytest.Config) -> dict[str, float]:
+    found = dict(TOLERANCES)
+    for rule in [*(config.getini("looplet_tolerance") or ()), *(config.getoption("looplet_tolerance") or ())]:
+        name, _, value = (part.strip() for part in rule.rpartition("="))
+        if name:
+            _choice("--looplet-tolerance", name, tuple(TOLERANCES))
+        try:
+            share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+        except ValueError:
+            share = math.nan
+        if not 0 <= share < math.inf:
+            raise pytest.UsageError(f"--looplet-tolerance={rule}: give a share, such as tokens=20% or 0.2")
+        found |= {name: share} if name else dict.fromkeys(TOLERANCES, share)
+    return found
 
 
 def _reports(config: pytest.Config) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from looplet.evals.gate import Standing
+from looplet.evals.spent import Spent
 from looplet.evals.stats import holm, sign_test
 
 Key: TypeAlias = tuple[str, str, str, int]
@@ -55,10 +56,14 @@ class Comparison:
     Attributes:
         changes: One for each eval and run of either, in order.
         trends: One word for each eval, by file and name.
+        spent: Steps, tokens and cost of each case of both, as means over its runs.
+        more_is_red: Whether a figure that rose beyond its tolerance is a regression.
     """
 
     changes: tuple[Change, ...]
     trends: Mapping[tuple[str, str], Trend]
+    spent: tuple[Spent, ...] = ()
+    more_is_red: bool = False
 
     @property
     def counts(self) -> dict[ChangeKind, int]:
@@ -69,6 +74,11 @@ class Comparison:
     def regressed(self) -> list[tuple[str, str]]:
         """The evals that got worse, beyond what chance explains."""
         return [name for name, trend in self.trends.items() if trend == "regressed"]
+
+    @property
+    def beyond(self) -> list[Spent]:
+        """The figures that moved by more than they may."""
+        return [one for one in self.spent if one.is_beyond]
 
     @property
     def is_of_other_cases(self) -> bool:

@@ -12,9 +12,16 @@ __all__ = ["commands", "main"]
 
 def commands() -> list[Command]:
     """All commands."""
-    from pytest_looplet.cli import cassettes, permissions, report
+    from pytest_looplet.cli import baseline, cases, cassettes, permissions, report
 
-    return [*standard_commands(), report.COMMAND, cassettes.COMMAND, permissions.COMMAND]
+    return [
+        *standard_commands(),
+        report.COMMAND,
+        baseline.COMMAND,
+        cases.COMMAND,
+        cassettes.COMMAND,
+        permissions.COMMAND,
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,65 +2,74 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from looplet.errors import TraceError
-from looplet.evals.compare import Comparison, Judged, Key, compare
-from looplet.trajectory import Trajectory
-from looplet.trajectory.diff import difference
-from pytest_looplet.report.model import SCHEMA, EvalRow
+from looplet.evals.compare import Judged, Key, compare
+from looplet.evals.spent import TOLERANCES, compare_spent, figures_of
+from pytest_looplet.report.accepted import Accepted, accepted_of, by_case
+from pytest_looplet.report.model import EvalRow, SessionReport
+from pytest_looplet.report.read import ReportUnreadable, read_report
 
 
-def read(path: Path) -> dict[Key, Judged]:
-    """What an accepted report says of each eval and run.
+def read(path: Path) -> SessionReport:
+    """The accepted report in the file *path*.
 
     Raises:
         pytest.UsageError: it is not there, or is no report of ours.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         raise pytest.UsageError(
             f"--looplet-baseline={path}: there is no such file; make it with --looplet-accept"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise pytest.UsageError(f"--looplet-baseline={path}: {error}") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise pytest.UsageError(f"--looplet-baseline={path}: expected schema {SCHEMA}, found {found}")
-    return _judged(content["evals"])
+        )
+    try:
+        return read_report(path)
+    except ReportUnreadable as error:
+        raise pytest.UsageError(f"--looplet-baseline={error}") from error
 
 
-def against(path: Path, rows: Iterable[EvalRow], *, fresh: bool) -> Comparison:
-    """Today's *rows* against the accepted report at *path*."""
-    today = {(row.module, row.eval, row.case, row.trial): Judged(row.standing, row.score) for row in rows}
-    return compare(read(path), today, fresh=fresh)
+def compared(
+    report: SessionReport,
+    baseline: SessionReport,
+    *,
+    tolerances: Mapping[str, float] = TOLERANCES,
+    more_is_red: bool = False,
+) -> SessionReport:
+    """*report* with its comparison with *baseline*, and with how its runs behaved otherwise.
 
-
-def differences(path: Path, runs: Mapping[str, Trajectory]) -> dict[str, tuple[str, ...]]:
-    """How each of *runs* behaved otherwise than its accepted run in the report at *path*, in lines."""
-    if not runs:
-        return {}
-    accepted = json.loads(path.read_bytes()).get("runs", {})
-    found: dict[str, tuple[str, ...]] = {}
-    for name, run in runs.items():
-        if name in accepted:
-            try:
-                before = Trajectory.from_json(json.dumps(accepted[name]), source=f"{path}: the run {name}")
-            except TraceError as error:
-                found[name] = (str(error),)
-            else:
-                found[name] = tuple(difference(before, run, names=("baseline", "this")))
-    return {name: lines for name, lines in found.items() if lines}
-
-
-def _judged(evals: Iterable[Mapping[str, Any]]) -> dict[Key, Judged]:
-    return {
-        (row["module"], row["eval"], row["case"], row["trial"]): Judged(row["standing"], row["score"])
-        for row in evals
+    Args:
+        report: Today's session.
+        baseline: The accepted one.
+        tolerances: The share by which steps, tokens and cost of a case may move.
+        more_is_red: Whether one that rose beyond that is a regression.
+    """
+    accepted, runs = accepted_in(baseline), by_case(report.runs, report.cases)
+    found = compare(judged(baseline.evals), judged(report.evals), fresh=report.fresh)
+    spent = compare_spent(
+        {case: one.figures for case, one in accepted.items()},
+        {case: figures_of(some) for case, some in runs.items()},
+        tolerances,
+    )
+    differences = {
+        name: lines
+        for name, run in report.runs.items()
+        if (known := accepted.get(report.cases.get(name, name))) is not None
+        and (lines := known.departure(run))
     }
+    found = replace(found, spent=spent, more_is_red=more_is_red)
+    return replace(report, comparison=found, differences=differences)
+
+
+def judged(rows: Iterable[EvalRow]) -> dict[Key, Judged]:
+    """What each eval of each run came to."""
+    return {(row.module, row.eval, row.case, row.trial): Judged(row.standing, row.score) for row in rows}
+
+
+def accepted_in(baseline: SessionReport) -> dict[str, Accepted]:
+    """What is accepted of each case; of an ordinary report, what its runs did."""
+    if baseline.accepted:
+        return dict(baseline.accepted)
+    return {case: accepted_of(runs) for case, runs in by_case(baseline.runs, baseline.cases).items()}

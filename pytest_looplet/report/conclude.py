@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from looplet.errors import TraceError
+from looplet.errors import LoopletError
 from pytest_looplet.evals.plan import plan_of
+from pytest_looplet.recording import departures
 from pytest_looplet.evals.thresholds import unknown_names
 from pytest_looplet.report import baseline
 from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
-from pytest_looplet.settings import Settings, settings_of
+from pytest_looplet.settings import settings_of
 
 report_key = pytest.StashKey[SessionReport]()
 
@@ -34,31 +35,35 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
         required=tuple(sorted("::".join(p.key) for p in planned if p.demands.required)),
     )
     if settings.baseline is not None and report.evals and not settings.accept:
-        comparison = baseline.against(settings.baseline, report.evals, fresh=settings.calls_models)
-        report = replace(
+        report = baseline.compared(
             report,
-            comparison=comparison,
-            problems=(*report.problems, *worse(comparison)),
-            differences=baseline.differences(settings.baseline, report.runs),
+            baseline.read(settings.baseline),
+            tolerances=settings.tolerances,
+            more_is_red=settings.more_is_red,
         )
+        worse_now = worse(report.comparison) if report.comparison is not None else ()
+        report = replace(report, problems=(*report.problems, *worse_now))
+    report = replace(report, departures=departures(report.runs))
     if report.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = replace(report, exit_status=int(session.exitstatus))
     session.config.stash[report_key] = report
     session.config.hook.pytest_looplet_report(config=session.config, report=report)
     try:
-        _write(report, settings)
-    except (TraceError, OSError) as error:
+        _write(report, session.config)
+    except (LoopletError, OSError) as error:
         session.config.stash[report_key] = replace(report, problems=(*report.problems, str(error)))
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
-def _write(report: SessionReport, settings: Settings) -> None:
+def _write(report: SessionReport, config: pytest.Config) -> None:
+    settings = settings_of(config)
     for path in settings.reports:
         write(report, path)
     if settings.accept and settings.baseline and report.evals:
-        runs = {name: run.behaviour() for name, run in report.runs.items()}
-        write(replace(report, runs=runs), settings.baseline)
+        from pytest_looplet.accepting import accept_session
+
+        accept_session(config, report, settings.baseline)
     write_summary(report)
 
 

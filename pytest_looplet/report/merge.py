@@ -9,7 +9,9 @@ from dataclasses import replace
 from looplet.errors import LoopletError
 from looplet.evals.compare import Comparison, Judged, Key, compare
 from looplet.evals.marks import Demands
+from looplet.evals.spent import figures_of
 from looplet.evals.suite import RunVerdict, SuiteVerdict, judge_suite
+from pytest_looplet.report.accepted import by_case
 from pytest_looplet.report.model import GateRow, SessionReport
 
 REGRESSED = " regressed against the baseline"
@@ -56,6 +58,7 @@ def merge(parts: Sequence[SessionReport], *, require_all: bool = False) -> Sessi
         required=_each(name for part in parts for name in part.required),
         runs=dict(sorted((name, run) for part in parts for name, run in part.runs.items())),
         differences=dict(sorted((name, d) for part in parts for name, d in part.differences.items())),
+        departures=dict(sorted((name, d) for part in parts for name, d in part.departures.items())),
     )
     whole = replace(whole, gates=_gates(parts, whole), comparison=_comparison(parts, whole))
     worse = _worse(whole.comparison)
@@ -125,7 +128,17 @@ def _comparison(parts: Sequence[SessionReport], whole: SessionReport) -> Compari
     after = {
         (row.module, row.eval, row.case, row.trial): Judged(row.standing, row.score) for row in whole.evals
     }
-    return compare(before, after, fresh=whole.fresh)
+    figures = {case: figures_of(some) for case, some in by_case(whole.runs, whole.cases).items()}
+    spent = {
+        (one.case, one.figure): replace(one, after=figures.get(one.case, {}).get(one.figure, one.after))
+        for comparison in known
+        for one in comparison.spent
+    }
+    return replace(
+        compare(before, after, fresh=whole.fresh),
+        spent=tuple(spent[key] for key in sorted(spent)),
+        more_is_red=any(one.more_is_red for one in known),
+    )
 
 
 def _worse(comparison: Comparison | None) -> tuple[str, ...]:
@@ -136,4 +149,8 @@ def worse(comparison: Comparison) -> list[str]:
     """Why a session is red by its baseline; nothing if it is not."""
     if comparison.is_of_other_cases:
         return [OTHER_CASES]
-    return [f"{name}{REGRESSED}" for _, name in comparison.regressed]
+    more = [one for one in comparison.beyond if one.is_more and comparison.more_is_red]
+    return [
+        *(f"{name}{REGRESSED}" for _, name in comparison.regressed),
+        *(f"{one.figure} of {one.case}{REGRESSED}" for one in more),
+    ]

@@ -11,6 +11,7 @@ from looplet.evals.compare import Comparison
 from looplet.evals.gate import Standing
 from looplet.trajectory import Trajectory
 from looplet.trajectory.encode import encode
+from pytest_looplet.report.accepted import Accepted
 from pytest_looplet.report.changes import as_json
 from pytest_looplet.report.timeless import timeless, timing_of
 
@@ -119,6 +120,8 @@ class SessionReport:
         required: The evals that must not be left out, as `file::eval`.
         runs: The trajectories, by `file::case#trial` and `test#number`; empty if nobody will look at them.
         differences: How a run behaved otherwise than in the baseline, in lines, by the run's name.
+        departures: The same against the trajectory that was saved with the recording of its test.
+        accepted: In a baseline: what is accepted of each case, by `file::case`, and of each run of a test.
     """
 
     evals: tuple[EvalRow, ...] = ()
@@ -133,6 +136,8 @@ class SessionReport:
     required: tuple[str, ...] = ()
     runs: Mapping[str, Trajectory] = field(default_factory=dict)
     differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    accepted: Mapping[str, Accepted] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -176,6 +181,11 @@ class SessionReport:
             grouped.setdefault((row.module, row.eval), []).append(row)
         return grouped
 
+    @property
+    def cases(self) -> dict[str, str]:
+        """The case of each run that evals judged: `file::case` by the run's name."""
+        return {row.run: f"{row.module}::{row.case}" for row in self.evals}
+
     def to_json(self) -> str:
         """As strict JSON: sorted keys, one trailing newline, and all durations in a block `timing`."""
         evals = []
@@ -204,6 +214,10 @@ class SessionReport:
             "required": list(self.required),
             "runs": {name: encode(timeless(run)) for name, run in self.runs.items()},
         }
+        if self.departures:
+            whole["departures"] = {name: list(lines) for name, lines in self.departures.items()}
+        if self.accepted:
+            whole["accepted"] = {case: accepted.to_json() for case, accepted in self.accepted.items()}
         if self.comparison is not None:
             differences = {name: list(lines) for name, lines in self.differences.items()}
             whole["baseline"] = as_json(self.comparison) | {"differences": differences}

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from looplet.errors import LoopletError
 from looplet.evals.compare import Change, Comparison, Judged, Key
+from looplet.evals.spent import Spent
 from looplet.trajectory import Trajectory
+from pytest_looplet.report.accepted import accepted_from
 from pytest_looplet.report.model import SCHEMA, EvalRow, GateRow, SessionReport, TestRow
 from pytest_looplet.report.timeless import timed
 
@@ -65,6 +67,8 @@ def report_from(content: Mapping[str, Any]) -> SessionReport:
         tuple(content.get("required", ())),
         {name: _trajectory(name, run, timing) for name, run in content.get("runs", {}).items()},
         {name: tuple(lines) for name, lines in (baseline or {}).get("differences", {}).items()},
+        {name: tuple(lines) for name, lines in content.get("departures", {}).items()},
+        {case: accepted_from(one, f"the case {case}") for case, one in content.get("accepted", {}).items()},
     )
 
 
@@ -101,7 +105,9 @@ def _comparison(content: Mapping[str, Any], evals: tuple[EvalRow, ...]) -> Compa
     trends = {
         (name.rpartition("::")[0], name.rpartition("::")[2]): t for name, t in content["trends"].items()
     }
-    return Comparison(tuple(changes[key] for key in sorted(changes)), trends)
+    spent = tuple(Spent(**one) for one in content.get("spent", ()))
+    ordered = tuple(changes[key] for key in sorted(changes))
+    return Comparison(ordered, trends, spent, bool(content.get("more_is_red", False)))
 
 
 def _judged(content: Mapping[str, Any] | None) -> Judged | None:

@@ -127,6 +127,45 @@ def test_recording_writes_it_and_replay_compares(pytester, monkeypatch):
     )
 
 
+ACCEPTED = """
+from dataclasses import replace
+from looplet.trajectory import Trajectory
+from pytest_looplet import expect
+
+def run(status):
+    return Trajectory(stop_reason=status, metadata={"cassette": "cassettes/test_a/test_look.looplet.yaml"})
+
+def test_look():
+    expect(run("STATUS")).to_match_recording()
+
+def test_other():
+    expect(run("done")).to_match_recording("other.run.json")
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n2"]], ids=["alone", "xdist"])
+def test_accepting_rewrites_recordings_and_tells_why(workers, pytester, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    options = ["-p", "pytest_looplet.plugin", "-p", "no:cacheprovider"]
+
+    def run(status, *more):
+        pytester.makepyfile(test_a=ACCEPTED.replace("STATUS", status))
+        return pytester.runpytest(*options, *more)
+
+    run("done", "--looplet-accept", *workers).assert_outcomes(passed=2)
+    run("done").assert_outcomes(passed=2)
+    run("max_steps").assert_outcomes(passed=1, failed=1)
+    result = run("max_steps", "--looplet-accept", *workers)
+    result.assert_outcomes(passed=2)
+    lines = [line for line in result.outlines if ".run.json" in line]
+    assert lines == ["cassettes/test_a/test_look.run.json: stop_reason: 'done' → 'max_steps'"]
+    run("max_steps").assert_outcomes(passed=2)
+    monkeypatch.setenv("CI", "true")
+    refused = run("max_steps", "--looplet-accept")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_a_damaged_recording_is_replaced_by_a_new_one(accepted):
     accepted.write_text("{")
     expect(run_with(recorded=True)).to_match_recording(accepted)

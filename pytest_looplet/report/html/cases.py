@@ -100,7 +100,11 @@ def _run(report: SessionReport, name: str) -> Iterator[str]:
     if run is None:
         yield '<p class="cut">its trajectory was not kept</p>'
     else:
-        yield from run_html(run, report.differences.get(name, ()))
+        changes = {
+            "Changes against the baseline": report.differences.get(name, ()),
+            "Changes against the recording": report.departures.get(name, ()),
+        }
+        yield from run_html(run, changes)
 
 
 def _test(report: SessionReport, test: TestRow) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from looplet.engine.observe import Decision
 from looplet.text import count
@@ -19,17 +19,18 @@ DEPTH = 4
 """Runs within runs that are shown."""
 
 
-def run_html(run: Trajectory, differences: Sequence[str], depth: int = 0) -> Iterator[str]:
+def run_html(run: Trajectory, changes: Mapping[str, Sequence[str]], depth: int = 0) -> Iterator[str]:
     """The pieces of the section of *run*.
 
     Args:
         run: The trajectory.
-        differences: How it behaved otherwise than in the baseline, in lines.
+        changes: How it behaved otherwise, in lines, below what it is held against.
         depth: How many runs it is inside of.
     """
     yield from _facts(run)
-    if differences:
-        yield f"<h4>Changes against the baseline</h4>{block(chr(10).join(differences), 'diff')}"
+    for title, lines in changes.items():
+        if lines:
+            yield f"<h4>{title}</h4>{block(chr(10).join(lines), 'diff')}"
     tokens = [
         (f"step {call.step}", call.usage.input_tokens, call.usage.output_tokens)
         for call in run.model_calls
@@ -44,7 +45,7 @@ def run_html(run: Trajectory, differences: Sequence[str], depth: int = 0) -> Ite
     for number_, child in enumerate(run.children, 1):
         yield f'<details class="child"><summary>run {number_} started by this run</summary>'
         if depth < DEPTH:
-            yield from run_html(child, (), depth + 1)
+            yield from run_html(child, {}, depth + 1)
         else:
             yield "<p>deeper runs are in the JSON report</p>"
         yield "</details>"
