@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs import error_page
 from tests.docs.blocks import page
 from tests.docs.story import HOUSE, TEST, Story, Unlike, same
 
@@ -103,3 +104,12 @@ def test_a_page_that_is_wrong_is_red(text, tmp_path):
     path.write_text(text)
     with pytest.raises(Unlike, match=r"wrong\.md:"):
         Story(tmp_path, Path(sys.executable).parent).run(page(path, tmp_path))
+
+
+def test_every_message_we_raise_is_on_its_page():
+    found = error_page.PAGE.read_text(encoding="utf-8")
+    missing = [
+        message.text for message in error_page.messages() if error_page.shown(message.text) not in found
+    ]
+    assert missing == [], "python tests/docs/error_page.py writes the page again"
+    assert found == error_page.page(), "python tests/docs/error_page.py writes the page again"
