@@ -6,7 +6,7 @@ import subprocess
 
 from looplet.testing import call, calls
 
-NOT_LOADED = "cacheprovider hypothesispytest anyio asyncio xdist benchmark pytest_cov looplet".split()
+NOT_LOADED = ("cacheprovider", "hypothesispytest", "anyio", "asyncio", "xdist", "benchmark", "pytest_cov")
 """Plugins that only take time here."""
 
 FILES = {
