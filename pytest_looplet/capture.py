@@ -15,6 +15,7 @@ import pytest
 from looplet import clock
 from looplet.trajectory import Exchange, Trajectory
 from pytest_looplet.cassette import Cassette, open_cassette
+from pytest_looplet.cassette.exchange import MCP
 from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.settings import settings_of
@@ -43,7 +44,7 @@ def exchanges(interactions: Iterable[Interaction]) -> Iterator[Exchange]:
     """What a trajectory is read from; calls whose body is no JSON object are no model calls."""
     for interaction in interactions:
         reply = interaction.reply
-        if interaction.body is not None and reply is not None:
+        if interaction.body is not None and reply is not None and interaction.request.method != MCP:
             yield Exchange(interaction.body.json, reply.body, reply.status, reply.failure)
 
 

@@ -18,6 +18,7 @@ from pytest_looplet.housekeeping import keeper_of
 from pytest_looplet.keys import lend
 from pytest_looplet.places import own_id
 from pytest_looplet.safe import make_safe, sendable
+from pytest_looplet.servers import watch_servers
 from pytest_looplet.settings import settings_of
 from pytest_looplet.spending import share_spending, watch_spending
 from pytest_looplet.wide import watch
@@ -186,6 +187,7 @@ def start(config: pytest.Config) -> None:
     settings = settings_of(config)
     keeper_of(config)
     watch(config)
+    watch_servers(config)
     watch_spending(config)
     if not settings.calls_models:
         lend(config)

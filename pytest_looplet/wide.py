@@ -78,7 +78,7 @@ def _taped(request: pytest.FixtureRequest, path: Path, settings: Settings) -> It
             complete = True
         finally:
             cassette.close(complete=complete)
-            if cassette.calls:
+            if cassette.played or cassette.recorded:
                 unplayed = len(cassette.unplayed) if complete and cassette.mode == "replay" else 0
                 keeper_of(request.config).used(path, unplayed)
         cassette.check()

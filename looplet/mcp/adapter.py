@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from looplet.errors import ConfigError
 from looplet.mcp.command import argv_of, environment
-from looplet.mcp.connection import Connection, Message
 from looplet.mcp.errors import MCPClosed, MCPError
+from looplet.mcp.link import Link, Message, Told, opened
 from looplet.mcp.listing import MOST_TOOLS, specs_of
-from looplet.mcp.process import ServerProcess
+from looplet.mcp.server import Server
 from looplet.tools import BaseToolRegistry, ToolSpec
 from looplet.types import ToolContext
 from looplet.values import bounded
-
-REVISIONS = ("2025-06-18", "2025-03-26", "2024-11-05")
-"""Revisions of the protocol that are spoken, the one that is offered first."""
 
 MOST_PAGES = 100
 
@@ -58,9 +56,9 @@ class MCPToolAdapter:
         self._timeout = timeout
         self._prefix = prefix
         self._cwd = cwd
-        self._process: ServerProcess | None = None
-        self._connection: Connection | None = None
+        self._link: Link | None = None
         self._specs: list[ToolSpec] | None = None
+        self._scene: object = None
         self._changed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -77,20 +75,18 @@ class MCPToolAdapter:
             MCPError: It cannot be started, does not answer in time, or speaks no revision that we do.
         """
         self.close()
-        self._process = ServerProcess(self._argv, environment(self._env), self._cwd)
-        try:
-            self._connection = Connection(self._process, self._told)
-            self._shake_hands(self._connection)
-        except BaseException:
-            self.close()
-            raise
+        name = os.path.basename(self._argv[0])
+        self._link = opened(name, self._prefix, self._start, self._told)
+
+    def _start(self, told: Told) -> Link:
+        return Server(self._argv, environment(self._env), self._cwd, self._timeout, told)
 
     def close(self) -> None:
         """End the server and its children. It may be called at any time, and again."""
-        process, self._process, self._connection = self._process, None, None
+        link, self._link = self._link, None
         self._specs = None
-        if process is not None:
-            process.close()
+        if link is not None:
+            link.close()
 
     def tools(self) -> list[ToolSpec]:
         """The server's tools, asked for once, and again after it said that they changed.
@@ -98,8 +94,10 @@ class MCPToolAdapter:
         Raises:
             MCPError: The list cannot be had.
         """
-        if self._specs is None or self._changed.is_set():
+        scene = self._open().scene
+        if self._specs is None or self._changed.is_set() or scene is not self._scene:
             self._changed.clear()
+            self._scene = scene
             self._specs = specs_of(self._listed(), self._prefix, self._bind)
         return list(self._specs)
 
@@ -122,37 +120,23 @@ class MCPToolAdapter:
             registry.register(spec)
         return len(specs)
 
-    def _shake_hands(self, connection: Connection) -> None:
-        from looplet import __version__
-
-        hello = {
-            "protocolVersion": REVISIONS[0],
-            "capabilities": {"roots": {}},
-            "clientInfo": {"name": "looplet", "version": __version__},
-        }
-        answer = connection.request("initialize", hello, timeout_s=self._timeout)
-        if answer.get("protocolVersion") not in REVISIONS:
-            said = bounded(repr(answer.get("protocolVersion")), 100)
-            raise MCPError(f"the MCP server speaks revision {said}; we speak {', '.join(REVISIONS)}")
-        connection.notify("notifications/initialized")
-
-    def _open(self) -> Connection:
-        connection = self._connection
-        if connection is None:
+    def _open(self) -> Link:
+        link = self._link
+        if link is None:
             raise MCPClosed(f"the MCP server {self._argv[0]!r} is not running: use `with`, or call start()")
-        return connection
+        return link
 
     def _told(self, method: str, params: Message) -> None:
         if method == "notifications/tools/list_changed":
             self._changed.set()
 
     def _listed(self) -> list[Any]:
-        connection = self._open()
+        link = self._open()
         listed: list[Any] = []
         cursor: object = None
         for _ in range(MOST_PAGES):
             page = {} if cursor is None else {"cursor": cursor}
-            answer = connection.request("tools/list", page, timeout_s=self._timeout)
+            answer = link.request("tools/list", page, timeout_s=self._timeout)
             tools = answer.get("tools")
             if not isinstance(tools, list):
                 raise MCPError("tools/list: the MCP server's answer has no list of tools")

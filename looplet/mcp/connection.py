@@ -12,11 +12,10 @@ from queue import Empty, SimpleQueue
 from typing import Any, NoReturn
 
 from looplet.mcp.errors import MCPClosed, MCPError, MCPTimeout
+from looplet.mcp.link import Message, Told
 from looplet.mcp.process import ServerProcess
 from looplet.types import CancelToken
 from looplet.values import bounded
-
-Message = dict[str, Any]
 
 LARGEST = 16_000_000
 """Most bytes of one message; a longer one is passed over, and what was asked meanwhile fails."""
@@ -40,7 +39,7 @@ class Connection:
         on_notification: Called with method and parameters of what it tells unasked, on the reader's thread.
     """
 
-    def __init__(self, process: ServerProcess, on_notification: Callable[[str, Message], None]) -> None:
+    def __init__(self, process: ServerProcess, on_notification: Told) -> None:
         self._process = process
         self._on_notification = on_notification
         self._ids = count(1)

@@ -253,9 +253,7 @@ class Tape:
     def _explainer(self, call: Interaction) -> Explainer:
         of_server = call.request.method == MCP
         number, noun = (self._server_calls, "MCP request") if of_server else (self.calls, "model call")
-        return Explainer(
-            self.name, number, self._strict, self._rules.drift, self._rules.rerecord, noun=noun
-        )
+        return Explainer(self.name, number, self._strict, self._rules.drift, self._rules.rerecord, noun=noun)
 
     def _note_caller(self) -> None:
         try:

@@ -181,6 +181,9 @@ def main():
                 send({"id": number, "result": OK})
             elif MODE.startswith("asks "):
                 send({"id": number, "result": {"structuredContent": ask(MODE[5:])}})
+            elif MODE == "answers":
+                said = {"said": params["arguments"]["text"]}
+                send({"id": number, "result": {"structuredContent": said, "content": []}})
             elif MODE == "env":
                 send({"id": number, "result": {"structuredContent": dict(os.environ), "content": []}})
             elif MODE == "changes" and calls == 1:

@@ -177,7 +177,7 @@ def test_MC_02_the_server_is_told_that_nobody_waits_any_more():
 
 def _last_words(server):
     """What the server wrote to stderr, as its obituary tells it."""
-    process = server._process
+    process = server._link._process
     process.kill()
     time.sleep(0.1)
     return process.obituary()
@@ -219,7 +219,7 @@ def test_a_cancelled_run_does_not_wait():
 
 def test_a_server_that_does_not_read_is_ended():
     with adapter("deaf", timeout=SHORT) as server:
-        connection = server._connection
+        connection = server._link
         with pytest.raises(MCPError):
             connection.request("tools/call", {"x": "y" * 1_000_000}, timeout_s=SHORT)
 
