@@ -33,8 +33,8 @@ def run_loop(
         arguments: Any other argument of `composable_loop`.
 
     Raises:
-        Whatever `composable_loop` raises. A model that fails for good raises nothing; the
-        trajectory's `error` tells it.
+        BaseException: Whatever `composable_loop` raises. A model that fails for good raises nothing; the
+            trajectory's `error` tells it.
     """
     builder = builder or TrajectoryBuilder()
     for _ in composable_loop(llm, task, tools, config=observed(config, builder), **arguments):
