@@ -1,35 +1,67 @@
-"""What a step costs does not depend on how many steps came before it: counted, not timed."""
+"""What a step, a call, a case and a line of a report cost does not depend on how many came before.
+
+It is counted, not timed: Python and C calls, files opened, bytes written.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from looplet import DefaultState, LoopConfig, composable_loop, tool
-from looplet.testing import MockLLMBackend, ScriptedChatBackend, call
+from looplet import (
+    DefaultState,
+    EvalContext,
+    LoopConfig,
+    MockLLMBackend,
+    ProvenanceSink,
+    Step,
+    ToolCall,
+    ToolResult,
+    Trajectory,
+    composable_loop,
+    eval_run_batch,
+    tool,
+)
+from looplet.testing import ScriptedChatBackend, call
+from looplet.testing.provider import LocalProvider, ProviderRequest
+from pytest_looplet import use_cassette
+from pytest_looplet.report.files import write
+from pytest_looplet.report.model import EvalRow, SessionReport
+
+pytestmark = pytest.mark.slow
 
 SHORT, LONG = 100, 1_000
 TOLERANCE = 1.1
+OPENERS = {"open", "open_code"}
 
 
-def calls_of(work: Callable[[], object]) -> int:
-    """Python and C calls that *work* makes."""
-    count = 0
+class Counted:
+    """What a work did: Python and C calls, and how often it opened a file."""
 
-    def count_calls(frame: FrameType, event: str, arg: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.calls = self.opens = 0
+        sys.setprofile(self._see)
+        try:
+            work()
+        finally:
+            sys.setprofile(None)
 
-    sys.setprofile(count_calls)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
+    def _see(self, frame: FrameType, event: str, arg: Any) -> None:
+        self.calls += event in ("call", "c_call")
+        self.opens += event == "c_call" and arg.__name__ in OPENERS
+
+
+def assert_linear(count: Callable[[int], Sequence[int]]) -> None:
+    """Each of the counts of ten times as much is at most ten times as high, and a little."""
+    count(3)  # what is imported or set up once does not count
+    for short, long in zip(count(SHORT), count(LONG), strict=True):
+        assert long <= short * LONG / SHORT * TOLERANCE
 
 
 @tool
@@ -44,7 +76,16 @@ def done(answer: str) -> dict[str, str]:
     return {"answer": answer}
 
 
-def text_backend(steps: int) -> MockLLMBackend:
+def run(steps: int, llm: Any = None, **config: Any) -> None:
+    llm = llm or backend(steps)
+    limits: dict[str, Any] = {
+        "state": DefaultState(max_steps=steps + 1),
+        "config": LoopConfig(max_steps=steps + 1, **config),
+    }
+    assert sum(1 for _ in composable_loop(llm, "Add.", [add, done], **limits)) == steps + 1
+
+
+def backend(steps: int) -> MockLLMBackend:
     adds = [f'{{"tool": "add", "args": {{"a": {i}, "b": 1}}}}' for i in range(steps)]
     return MockLLMBackend([*adds, '{"tool": "done", "args": {"answer": "ok"}}'])
 
@@ -53,24 +94,7 @@ def thread_backend(steps: int) -> ScriptedChatBackend:
     return ScriptedChatBackend(*[call("add", a=i, b=1) for i in range(steps)], call("done", answer="ok"))
 
 
-def run(llm: object, steps: int, **config: Any) -> None:
-    limits = {"state": DefaultState(max_steps=steps + 1), "config": LoopConfig(max_steps=steps + 1, **config)}
-    taken = list(composable_loop(llm, "Add.", [add, done], **limits))
-    assert len(taken) == steps + 1
-    assert not taken[-1].tool_result.error
-
-
-@pytest.mark.parametrize(
-    "backend", [pytest.param(text_backend, id="text"), pytest.param(thread_backend, id="thread")]
-)
-def test_calls_grow_with_the_steps_and_no_faster(backend: Callable[[int], object]) -> None:
-    run(backend(2), 2)  # what is imported or set up once is not counted
-    llms = {steps: backend(steps) for steps in (SHORT, LONG)}
-    short, long = (calls_of(lambda steps=steps: run(llms[steps], steps)) for steps in (SHORT, LONG))
-    assert long <= short * LONG / SHORT * TOLERANCE
-
-
-def test_the_count_sees_work_that_grows() -> None:
+def test_the_counts_see_work_that_grows():
     def quadratic(steps: int) -> None:
         seen: list[int] = []
         for step in range(steps):
@@ -78,5 +102,144 @@ def test_the_count_sees_work_that_grows() -> None:
             for item in seen:
                 abs(item)
 
-    short, long = (calls_of(lambda steps=steps: quadratic(steps)) for steps in (SHORT, LONG))
-    assert long > short * LONG / SHORT * 5
+    with pytest.raises(AssertionError):
+        assert_linear(lambda steps: (Counted(lambda: quadratic(steps)).calls,))
+
+
+@pytest.mark.parametrize("scripted", [backend, thread_backend], ids=["text", "thread"])
+def test_a_step_of_the_loop(scripted):
+    def taken(steps: int) -> tuple[int]:
+        llm = scripted(steps)
+        return (Counted(lambda: run(steps, llm)).calls,)
+
+    assert_linear(taken)
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_checkpointed_run(tmp_path):
+    def written(steps: int) -> tuple[int, int, int]:
+        folder = tmp_path / str(steps)
+        counted = Counted(lambda: run(steps, checkpoint_dir=str(folder)))
+        assert counted.opens < SHORT
+        return counted.calls, counted.opens, size(folder)
+
+    assert_linear(written)
+
+
+def recorded(folder: Path, steps: int) -> Counted:
+    def work() -> None:
+        sink = ProvenanceSink(folder / str(steps))
+        recording = sink.trajectory_hook()
+        llm = sink.wrap_llm(backend(steps))
+        limits: dict[str, Any] = {
+            "state": DefaultState(max_steps=steps + 1),
+            "config": LoopConfig(max_steps=steps + 1),
+        }
+        list(composable_loop(llm, "Add.", [add, done], hooks=[recording], **limits))
+        sink.flush()
+
+    return Counted(work)
+
+
+def test_a_run_directory(tmp_path):
+    def written(steps: int) -> tuple[int, int]:
+        counted = recorded(tmp_path, steps)
+        return counted.calls, counted.opens
+
+    assert_linear(written)
+
+
+def bodies(calls: int) -> list[bytes]:
+    """The requests of an agent with a growing thread."""
+    turns: list[dict[str, str]] = [{"role": "user", "content": "go"}]
+    made = []
+    for number in range(calls):
+        made.append(json.dumps({"model": "m", "messages": turns}).encode())
+        turns += [
+            {"role": "assistant", "content": f"call {number}"},
+            {"role": "user", "content": f"on, {number}"},
+        ]
+    return made
+
+
+def test_replaying_a_cassette(tmp_path):
+    httpx2 = pytest.importorskip("httpx2")
+
+    def ask(address: str, requests: list[bytes]) -> None:
+        with httpx2.Client(base_url=address, headers={"content-type": "application/json"}) as client:
+            for body in requests:
+                assert client.post("/chat/completions", content=body).status_code == 200
+
+    def answer(request: ProviderRequest) -> str:
+        return f"answer {len(request.body['messages'])}"
+
+    def played(calls: int) -> tuple[int]:
+        requests = bodies(calls)
+        path = tmp_path / f"{calls}.looplet.yaml"
+        with LocalProvider(answer) as provider, use_cassette(path, mode="rewrite"):
+            ask(provider.base_url, requests)
+
+        def replay() -> None:
+            with use_cassette(path, mode="replay"):
+                ask("http://127.0.0.1:9/v1", requests)
+
+        return (Counted(replay).calls,)
+
+    assert_linear(played)
+
+
+def eval_right(ctx: EvalContext) -> bool:
+    return bool(ctx.final_output["answer"] == "ok")
+
+
+def test_scoring_runs():
+    def scored(runs: int) -> tuple[int]:
+        contexts = [EvalContext(steps=[], task="go", final_output={"answer": "ok"}) for _ in range(runs)]
+        return (Counted(lambda: eval_run_batch([eval_right], contexts)).calls,)
+
+    assert_linear(scored)
+
+
+def session(cases: int) -> SessionReport:
+    finish = ToolCall(tool="done", args={"answer": "x"})
+    step = Step(1, finish, ToolResult(tool="done", args_summary="", data={"answer": "x"}))
+    names = [f"case-{number:04}" for number in range(cases)]
+    rows = tuple(EvalRow("evals/eval_a.py", "eval_answer", name, 1, "passed", score=1.0) for name in names)
+    runs = {f"evals/eval_a.py::{name}#1": Trajectory(run_id=name, task="go", steps=(step,)) for name in names}
+    return SessionReport(rows, runs=runs)
+
+
+@pytest.mark.parametrize("kind", ["json", "html", "md"])
+def test_writing_a_report(tmp_path, kind):
+    def written(cases: int) -> tuple[int]:
+        report = session(cases)
+        return (Counted(lambda: write(report, tmp_path / f"report.{kind}")).calls,)
+
+    assert_linear(written)
+
+
+EVALS = """
+import pytest
+from looplet import Trajectory
+
+looplet_cases = [{{"id": f"c{{number}}", "task": "go"}} for number in range({cases})]
+
+@pytest.fixture
+def looplet_agent():
+    return lambda case: Trajectory(run_id=case.id, task=case.task, final_output={{"answer": "ok"}})
+
+def eval_right(ctx):
+    return ctx.final_output["answer"] == "ok"
+"""
+
+
+def test_collecting_and_judging_cases(pytester):
+    def judged(cases: int) -> int:
+        path = pytester.makepyfile(**{f"eval_{cases}": EVALS.format(cases=cases)})
+        return Counted(lambda: pytester.inline_run("-q", "-p", "no:cacheprovider", str(path))).calls
+
+    none, short, long = judged(1), judged(6), judged(51)
+    assert long - none <= (short - none) * 10 * TOLERANCE
