@@ -18,6 +18,7 @@ from pytest_looplet.cassette import Cassette, open_cassette
 from pytest_looplet.cassette.exchange import MCP
 from pytest_looplet.cassette.interaction import Interaction
 from pytest_looplet.ledger import note_run, record
+from pytest_looplet.running import node_of
 from pytest_looplet.settings import settings_of
 from pytest_looplet.tapes import rerecord_command
 
@@ -61,7 +62,7 @@ class Captures:
     """
 
     def __init__(self, request: pytest.FixtureRequest, cassette: Cassette | None) -> None:
-        self._node = request.node
+        self._request = request
         self._cassette = cassette
 
     @contextmanager
@@ -71,7 +72,7 @@ class Captures:
         Args:
             fields: Fields of the trajectory that its traffic does not tell, such as `task`.
         """
-        run = Trajectory()
+        run, node = Trajectory(), node_of(self._request)
         started_s = clock.perf()
         with ExitStack() as stack:
             cassette = self._cassette or stack.enter_context(_unsaved())
@@ -81,18 +82,18 @@ class Captures:
             finally:
                 fields = {
                     "duration_ms": (clock.perf() - started_s) * 1000,
-                    "metadata": self._metadata(),
+                    "metadata": self._metadata(node),
                     **fields,
                 }
                 known = Trajectory.from_traffic(exchanges(_calls(cassette)[before:]), **fields)
-                prices = settings_of(self._node.config).prices
+                prices = settings_of(node.config).prices
                 _become(run, known if prices is None else replace(known, cost_usd=known.cost(prices)))
-                note_run(self._node, run)
+                note_run(node, run)
 
-    def _metadata(self) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"test": self._node.nodeid}
+    def _metadata(self, node: pytest.Item) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"test": node.nodeid}
         if self._cassette is not None:
-            metadata |= {"cassette": str(self._cassette.path), "rerecord": rerecord_command(self._node)}
+            metadata |= {"cassette": str(self._cassette.path), "rerecord": rerecord_command(node)}
             metadata |= {"recorded": True} if self._cassette.recorded else {}
         return metadata
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,27 +78,34 @@ def ran_to_its_end(node: pytest.Item) -> bool:
     return node.stash.get(ended_key, False)
 
 
+@contextmanager
+def checked(item: pytest.Item) -> Iterator[None]:
+    """The block is the body of *item*: when it has passed, make the checks that its fixtures ask for.
+
+    What a failed body says is less telling than why its replay was ended, if it was.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause = next(filter(None, (find() for find in item.stash.get(causes_key, ()))), error)
+        if cause is error:
+            raise
+        raise cause from error
+    finally:
+        for tell in item.stash.get(tells_key, ()):
+            tell()
+    for check in item.stash.get(checks_key, ()):
+        check()
+
+
 class Recorder:
     """Puts the noted facts on the reports of items; one in each process that runs items."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        """After a body that passed, make the checks that its fixtures ask for.
-
-        What a failed body says is less telling than why its replay was ended, if it was.
-        """
-        try:
+        """Check what the fixtures of the body ask for."""
+        with checked(item):
             yield
-        except Exception as error:
-            cause = next(filter(None, (find() for find in item.stash.get(causes_key, ()))), error)
-            if cause is error:
-                raise
-            raise cause from error
-        finally:
-            for tell in item.stash.get(tells_key, ()):
-                tell()
-        for check in item.stash.get(checks_key, ()):
-            check()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

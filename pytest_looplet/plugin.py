@@ -51,6 +51,11 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("save-runs", {"metavar": "DIR"}, "write a run directory for every trajectory"),
     ("trials", {"metavar": "N", "type": int}, "run every case of the evals N times"),
     (
+        "concurrency",
+        {"action": "append", "metavar": "[HOST=]N"},
+        "cases that run at once when live or recording, and calls at once to one provider; repeatable",
+    ),
+    (
         "threshold",
         {"action": "append", "metavar": "[NAME=]X"},
         "least score, 0 to 1, of evals without their own",
@@ -65,7 +70,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "tolerance",
         {"action": "append", "metavar": "[NAME=]X"},
-        "share by which steps, tokens or cost_usd of a case may differ from the baseline (default 25%)",
+        "share by which steps, tokens or cost_usd of a case may differ from the baseline (default 25%%)",
     ),
     ("report", {"action": "append", "metavar": "FILE"}, "write a report (.json, .html or .md); repeatable"),
     ("model", {"metavar": "PROVIDER:NAME"}, "the model under test, for example openai:gpt-4o-mini"),
@@ -90,6 +95,12 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     ("looplet_eval_paths", "args", "globs of eval_*.py files to collect beside those in folders named evals"),
     ("looplet_runs", "string", "as --looplet-runs, relative to the root folder"),
     ("looplet_trials", "string", "as --looplet-trials"),
+    ("looplet_concurrency", "args", "as --looplet-concurrency"),
+    (
+        "looplet_provider_retries",
+        "string",
+        "how often a run or a judged eval is repeated that died of its provider (default: 1)",
+    ),
     ("looplet_threshold", "linelist", "as --looplet-threshold, one a line"),
     ("looplet_baseline", "string", "as --looplet-baseline, relative to the root folder"),
     ("looplet_tolerance", "linelist", "as --looplet-tolerance, one a line"),

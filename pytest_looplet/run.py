@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -10,13 +11,15 @@ from typing import Any, Protocol
 import pytest
 
 from looplet.config import LoopConfig
-from looplet.errors import ConfigError
+from looplet.engine.observe import ModelCall
+from looplet.errors import ConfigError, ModelError
 from looplet.trajectory import Trajectory, TrajectoryBuilder
 from looplet.trajectory.run import async_run_loop, run_loop
 from looplet.types import AgentState, DefaultState
 from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.run_failed import RunFailed
+from pytest_looplet.running import node_of
 from pytest_looplet.saved import save_run
 from pytest_looplet.settings import settings_of
 from pytest_looplet.tapes import rerecord_command
@@ -44,8 +47,9 @@ class LoopletRun:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
-        self._cassette: Cassette | None = None
-        self._last: dict[str, Any] | None = None
+        # Runs that go on at once share this object; each has a node of its own.
+        self._last: dict[pytest.Item, dict[str, Any]] = {}
+        self._lock = threading.Lock()
 
     def __call__(
         self,
@@ -76,7 +80,8 @@ class LoopletRun:
         Raises:
             RunFailed: the run died; the exception carries its trajectory.
         """
-        builder, arguments = self._prepare(task, agent, llm, tools, hooks, config, state, config_fields)
+        with self._lock:  # pytest sets up one fixture at a time
+            builder, arguments = self._prepare(task, agent, llm, tools, hooks, config, state, config_fields)
         with clock_of(self._request):
             run_loop(builder=builder, **arguments)
         return self._finish(builder, check)
@@ -95,7 +100,8 @@ class LoopletRun:
         **config_fields: Any,
     ) -> Trajectory:
         """The same on the running event loop."""
-        builder, arguments = self._prepare(task, agent, llm, tools, hooks, config, state, config_fields)
+        with self._lock:  # pytest sets up one fixture at a time
+            builder, arguments = self._prepare(task, agent, llm, tools, hooks, config, state, config_fields)
         with clock_of(self._request):
             await async_run_loop(builder=builder, **arguments)
         return self._finish(builder, check)
@@ -119,10 +125,11 @@ class LoopletRun:
         return await self.async_(arguments.pop("task"), **arguments)
 
     def _again(self, changes: dict[str, Any]) -> dict[str, Any]:
-        if self._last is None:
+        last = self._last.get(node_of(self._request))
+        if last is None:
             raise ConfigError("looplet_run.resume: there is no run yet; call looplet_run(...) before it")
         # Not the state: a new process has none, and the checkpoint brings it back.
-        arguments = {**self._last, "state": None, **changes}
+        arguments = {**last, "state": None, **changes}
         config = arguments["config"] or getattr(arguments["agent"], "config", None) or LoopConfig()
         if not (arguments.get("checkpoint_dir") or config.checkpoint_dir):
             raise ConfigError(
@@ -140,9 +147,10 @@ class LoopletRun:
         config: LoopConfig | None,
         state: AgentState | None,
         config_fields: dict[str, Any],
-    ) -> tuple[TrajectoryBuilder, dict[str, Any]]:
-        self._last = {"task": task, "agent": agent, "llm": llm, "tools": tools, "hooks": hooks}
-        self._last |= {"config": config, **config_fields}
+    ) -> tuple[_Builder, dict[str, Any]]:
+        node = node_of(self._request)
+        self._last[node] = {"task": task, "agent": agent, "llm": llm, "tools": tools, "hooks": hooks}
+        self._last[node] |= {"config": config, **config_fields}
         if agent is not None:
             config = config or agent.config
             tools = agent.tools if tools is None else tools
@@ -151,8 +159,9 @@ class LoopletRun:
         config = replace(config or LoopConfig(), **config_fields)
         if llm is None:
             llm = self._request.getfixturevalue("looplet_backend")
-        builder = TrajectoryBuilder(
-            metadata=self._metadata(llm), prices=settings_of(self._request.config).prices
+        cassette = self._cassette(llm)
+        builder = _Builder(
+            cassette, metadata=_metadata(node, cassette), prices=settings_of(self._request.config).prices
         )
         return builder, {
             "llm": llm,
@@ -161,29 +170,55 @@ class LoopletRun:
             **wired(self._request, builder, tools=tools, hooks=list(hooks or ()), config=config),
         }
 
-    def _metadata(self, llm: Any) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"test": self._request.node.nodeid}
-        if not type(llm).__module__.startswith(OWN_BACKENDS):
-            cassette = self._request.getfixturevalue("looplet_cassette")
-            if cassette is not None:
-                metadata["cassette"] = str(cassette.path)
-                metadata["rerecord"] = rerecord_command(self._request.node)
-                self._cassette = cassette
-        return metadata
+    def _cassette(self, llm: Any) -> Cassette | None:
+        """The cassette that the run plays or records; None for a scripted model, and in a live session."""
+        if type(llm).__module__.startswith(OWN_BACKENDS):
+            return None
+        cassette: Cassette | None = self._request.getfixturevalue("looplet_cassette")
+        return cassette
 
-    def _finish(self, builder: TrajectoryBuilder, check: bool) -> Trajectory:
-        trajectory = builder.trajectory
-        if self._cassette is not None and self._cassette.recorded:
+    def _finish(self, builder: _Builder, check: bool) -> Trajectory:
+        trajectory, cassette = builder.trajectory, builder.cassette
+        if cassette is not None and cassette.recorded:
             trajectory = trajectory.with_metadata(recorded=True)
-        if self._cassette is not None and self._cassette.drift_expected:
-            trajectory = trajectory.with_metadata(expected_drift=self._cassette.drift_expected)
-        node = self._request.node
+        if cassette is not None and cassette.drift_expected:
+            trajectory = trajectory.with_metadata(expected_drift=cassette.drift_expected)
+        node = node_of(self._request)
         note_run(node, trajectory)
         if not hasattr(node, "asked_by"):  # the run of an eval's agent is saved whole, when it has ended
             save_run(node, node.nodeid.split("::", 1)[-1].replace("::", "."), trajectory)
-        if check and trajectory.error is not None:
-            raise RunFailed(trajectory)
+        if trajectory.error is not None:
+            if builder.failure is not None:
+                node.stash[failure_key] = builder.failure
+            if check:
+                raise RunFailed(trajectory) from builder.failure
         return trajectory
+
+
+failure_key = pytest.StashKey[ModelError]()
+"""On an item: what the model's last call came to in a run that died of it."""
+
+
+class _Builder(TrajectoryBuilder):
+    """Records a run, and keeps how its last model call failed."""
+
+    def __init__(self, cassette: Cassette | None, **options: Any) -> None:
+        super().__init__(**options)
+        self.cassette = cassette
+        self.failure: ModelError | None = None
+
+    def model_called(self, call: ModelCall) -> None:
+        """Keep the call."""
+        super().model_called(call)
+        self.failure = call.error
+
+
+def _metadata(node: pytest.Item, cassette: Cassette | None) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"test": node.nodeid}
+    if cassette is not None:
+        metadata["cassette"] = str(cassette.path)
+        metadata["rerecord"] = rerecord_command(node)
+    return metadata
 
 
 def _fresh(state: Any, config_fields: dict[str, Any]) -> Any:

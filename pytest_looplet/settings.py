@@ -40,6 +40,9 @@ class Settings:
         runs: Folder of saved runs to grade instead of running the agent, or None.
         save_runs: Folder that gets a run directory for every trajectory, or None.
         trials: Times each case is run.
+        concurrency: Cases that run at once when models are really called, and calls to one provider.
+        call_limits: Calls at once to single providers, by host.
+        provider_retries: How often a run is repeated that died of its provider.
         threshold: Least score of evals without their own, or None.
         thresholds: The same for single evals, by name.
         require_all: Whether a required eval that was left out is red.
@@ -65,6 +68,9 @@ class Settings:
     runs: Path | None = None
     save_runs: Path | None = None
     trials: int = 1
+    concurrency: int = 1
+    call_limits: dict[str, int] = field(default_factory=dict)
+    provider_retries: int = 1
     threshold: float | None = None
     thresholds: dict[str, float] = field(default_factory=dict)
     require_all: bool = False
@@ -108,6 +114,7 @@ def settings_of(config: pytest.Config) -> Settings:
 def _read(config: pytest.Config) -> Settings:
     mode, live = _mode(config), bool(config.getoption("looplet_live"))
     threshold, thresholds = _thresholds(config)
+    concurrency, call_limits = _concurrency(config)
     return Settings(
         mode=mode,
         live=live,
@@ -123,6 +130,9 @@ def _read(config: pytest.Config) -> Settings:
         runs=_path(config, "runs"),
         save_runs=_save_runs(config),
         trials=_trials(config),
+        concurrency=concurrency,
+        call_limits=call_limits,
+        provider_retries=_provider_retries(config),
         threshold=threshold,
         thresholds=thresholds,
         require_all=bool(config.getoption("looplet_require_all")),
@@ -231,6 +241,30 @@ def _trials(config: pytest.Config) -> int:
         return 1
     if not value.isdigit() or int(value) < 1:
         raise pytest.UsageError(f"--looplet-trials: {value!r} is no whole number from 1")
+    return int(value)
+
+
+def _concurrency(config: pytest.Config) -> tuple[int, dict[str, int]]:
+    """`16` and `api.openai.com=4`: the option's word counts where the ini setting says something else."""
+    general, by_host = 1, {}
+    for rule in [
+        *(config.getini("looplet_concurrency") or ()),
+        *(config.getoption("looplet_concurrency") or ()),
+    ]:
+        host, equals, value = rule.rpartition("=")
+        if not value.isdecimal() or int(value) < 1:
+            raise pytest.UsageError(f"--looplet-concurrency={rule}: {value!r} is no whole number from 1")
+        if equals:
+            by_host[host.strip().lower()] = int(value)
+        else:
+            general = int(value)
+    return general, by_host
+
+
+def _provider_retries(config: pytest.Config) -> int:
+    value: str = config.getini("looplet_provider_retries") or "1"
+    if not value.isdecimal():
+        raise pytest.UsageError(f"looplet_provider_retries: {value!r} is no whole number from 0")
     return int(value)
 
 

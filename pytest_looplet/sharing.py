@@ -15,10 +15,18 @@ import pytest
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file *path*; wait for whoever holds it. The system frees that of a process that died."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("a+b") as file:
         _lock(file.fileno())
         yield
+
+
+@contextmanager
+def try_locked(path: Path) -> Iterator[bool]:
+    """Hold the lock file *path* if nobody else does; tells whether it is held."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        yield _try_lock(file.fileno())
 
 
 if sys.platform == "win32":
@@ -33,12 +41,30 @@ if sys.platform == "win32":
                 continue
             return
 
+    def _try_lock(descriptor: int) -> bool:
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
 else:
 
     def _lock(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _try_lock(descriptor: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
 
 def share_of(config: pytest.Config) -> Path | None:

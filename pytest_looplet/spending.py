@@ -83,8 +83,9 @@ def share_spending(config: pytest.Config, folder: Path) -> None:
 
 @contextmanager
 def unsaved_tape(config: pytest.Config) -> Iterator[None]:
-    """In a live session with a budget: a tape that counts the calls and is never written."""
-    if settings_of(config).budget is None:
+    """In a live session that counts or limits its calls: a tape that sees them and is never written."""
+    settings = settings_of(config)
+    if settings.budget is None and settings.concurrency == 1:
         yield
         return
     from pytest_looplet.cassette import open_cassette

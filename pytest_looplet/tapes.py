@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +16,7 @@ from pytest_looplet.keys import lend
 from pytest_looplet.ledger import after_the_body, ran_to_its_end, rather_blame, record, when_it_ended
 from pytest_looplet.marker import marked
 from pytest_looplet.places import cassette_path, rerecord_command as rerecord_command
+from pytest_looplet.running import running_node, several_key
 from pytest_looplet.settings import Unused, settings_of
 from pytest_looplet.spending import unsaved_tape
 from pytest_looplet.users_hooks import normalizers, redactors
@@ -26,21 +29,55 @@ cassette_key = pytest.StashKey[Cassette]()
 def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
     """The open cassette of the item that asks; None in a live session.
 
+    Where several runs go on in the item, each opens its own, and what is given stands for that of the run
+    in which it is asked.
+
     Raises:
         pytest.skip.Exception: the test is marked `live` and the session is not.
         pytest.UsageError: a cassette that several tests share is to be recorded.
     """
-    node, settings = request.node, settings_of(request.config)
-    record(request.config)
+    runs = request.node.stash.get(several_key, None)
+    if runs is None:
+        with opened_for(request.node) as cassette:
+            yield cassette
+    elif settings_of(request.config).live:
+        yield None
+    else:
+        yield cast(Cassette, _CassetteOfTheRun(runs))
+
+
+class _CassetteOfTheRun:
+    """Stands for the cassette of the run in which it is asked; what is set up for all sees the first path."""
+
+    def __init__(self, nodes: Sequence[pytest.Item]) -> None:
+        self._nodes = nodes
+
+    @property
+    def path(self) -> Path:
+        node = running_node() or self._nodes[0]
+        return cassette_path(node, settings_of(node.config), marked(node))
+
+    def __getattr__(self, name: str) -> Any:
+        node = running_node()
+        if node is None:
+            raise AttributeError(f"looplet_cassette.{name}: each case has its own; ask while one runs")
+        return getattr(node.stash[cassette_key], name)
+
+
+@contextmanager
+def opened_for(node: pytest.Item) -> Iterator[Cassette | None]:
+    """The open cassette of *node*; None in a live session. Raises what `opened` raises."""
+    settings = settings_of(node.config)
+    record(node.config)
     wishes = marked(node)
     if settings.live:
-        with unsaved_tape(request.config):
+        with unsaved_tape(node.config):
             yield None
         return
     if wishes.live:
         pytest.skip("calls a provider: run it with --looplet-live")
     if settings.mode == "replay":
-        lend(request.config)
+        lend(node.config)
     path = cassette_path(node, settings, wishes)
     if wishes.cassette and settings.mode != "replay":
         raise pytest.UsageError(
@@ -69,7 +106,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Cassette | None]:
         cassette.close(complete=complete)
         if cassette.calls or cassette.interactions:
             unplayed = len(cassette.unplayed) if complete and cassette.mode == "replay" else 0
-            keeper_of(request.config).used(path, unplayed)
+            keeper_of(node.config).used(path, unplayed)
 
 
 def check(cassette: Cassette, unused: Unused) -> None:

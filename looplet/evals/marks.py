@@ -22,6 +22,8 @@ class Demands:
         trials: Times each case is run; None leaves it to the session.
         confidence: How sure the suite gate must be, between 0.5 and 1; None decides on the bare figure.
         required: Whether leaving the eval out is a failure.
+        early_stop: Whether the suite gate may decide before all trials have run; then its confidence is
+            shared out over several looks (`looplet.evals.sequential`).
     """
 
     threshold: float | None = None
@@ -30,6 +32,7 @@ class Demands:
     trials: int | None = None
     confidence: float | None = None
     required: bool = False
+    early_stop: bool = False
 
     def __post_init__(self) -> None:
         for name in ("threshold", "min_mean", "pass_rate"):
@@ -42,6 +45,8 @@ class Demands:
             )
         if self.confidence is not None and not self.is_suite_gate:
             raise ConfigError("eval_mark(confidence=…) needs pass_rate= or min_mean= to be confident about")
+        if self.early_stop and self.confidence is None:
+            raise ConfigError("eval_mark(early_stop=True) needs confidence=: a bound is looked at")
 
     @staticmethod
     def _check_share(name: str, value: object) -> None:
@@ -67,6 +72,7 @@ def eval_mark(
     trials: int | None = None,
     confidence: float | None = None,
     required: bool = False,
+    early_stop: bool = False,
 ) -> Callable[[F], F]:
     """Tag an eval, and say what it demands (see `Demands`).
 
@@ -78,7 +84,7 @@ def eval_mark(
             raise ConfigError(
                 f"eval_mark takes tags (text), not {tag!r}: write @eval_mark('tag') with its brackets"
             )
-    demands = Demands(threshold, min_mean, pass_rate, trials, confidence, required)
+    demands = Demands(threshold, min_mean, pass_rate, trials, confidence, required, early_stop)
 
     def mark(function: F) -> F:
         function._eval_marks = marks_of(function) | set(tags)  # type: ignore[attr-defined]

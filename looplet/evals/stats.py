@@ -20,7 +20,7 @@ def lower_bound(passed: int, runs: int, confidence: float) -> float:
     """
     if passed == 0:
         return 0.0
-    return _crossing(lambda rate: _at_least(passed, runs, rate), 1 - confidence)
+    return _crossing(lambda rate: at_least(passed, runs, rate), 1 - confidence)
 
 
 def upper_bound(passed: int, runs: int, confidence: float) -> float:
@@ -78,7 +78,7 @@ def mcnemar(fixed: int, broken: int) -> float:
 
 def sign_test(worse: int, changed: int) -> float:
     """How likely *worse* or more of *changed* pairs are, if worse and better are equally likely."""
-    return 1.0 if worse == 0 else _at_least(worse, changed, 0.5)
+    return 1.0 if worse == 0 else at_least(worse, changed, 0.5)
 
 
 def holm(values: Mapping[str, float], level: float = 0.05) -> dict[str, bool]:
@@ -99,7 +99,7 @@ def mean(values: Sequence[float]) -> float:
 # ---------------------------------------------------------------- the binomial distribution
 
 
-def _at_least(passed: int, runs: int, rate: float) -> float:
+def at_least(passed: int, runs: int, rate: float) -> float:
     """How likely *passed* or more of *runs* are at *rate*."""
     if rate <= 0:
         return 1.0 if passed <= 0 else 0.0

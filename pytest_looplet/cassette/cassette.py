@@ -163,6 +163,8 @@ class Cassette:
         recording = Recording(tape.interactions, tape.free_order)
         if tape.recorded:
             files.write(self.path if complete else self.partial_path, dump(recording))
+            if complete:  # what an earlier recording left that was cut short
+                files.remove(self.partial_path)
         elif tape.records and passed and tape.unplayed and recording.interactions:
             # `tail`, and the agent now makes fewer calls.
             files.write(self.path, dump(recording))

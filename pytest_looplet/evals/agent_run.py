@@ -9,25 +9,31 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from looplet.evals.case import Case
 from looplet.evals.context import EvalContext
 from looplet.trajectory import Trajectory
 from looplet.values import normal
 from pytest_looplet.evals.cell import Cell
 from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.evals.module import EvalModule
+from pytest_looplet.evals.outcome import provider_failure
+from pytest_looplet.run import failure_key
+from pytest_looplet.run_failed import RunFailed
 from pytest_looplet.saved import save_run
+
+HIDDEN = (Path(__file__), Path(__file__).with_name("at_once.py"))
+"""Files whose frames say nothing about the agent."""
 
 
 class CollectorFailed(HarnessFailed):
     """A function `collect_*` raised, or returned no dict."""
 
 
-def _signature(looplet_agent: Any, request: Any) -> None:
+def signature(looplet_agent: Any, request: Any) -> None:
     """What a run asks of pytest."""
 
 
@@ -47,10 +53,15 @@ class AgentRun(pytest.Function):
     @classmethod
     def of(cls, module: EvalModule, cell: Cell) -> AgentRun:
         """The run of *cell* for the evals of *module*."""
-        item: AgentRun = cls.from_parent(module, name=f"agent[{cell.id}]", callobj=_signature)
+        item: AgentRun = cls.from_parent(module, name=f"agent[{cell.id}]", callobj=signature)
         item.cell = cell
         item.asked_by = f"{module.nodeid}::{module.first_eval.get(cell.id, 'eval')}[{cell.id}]"
         return item
+
+    def again(self) -> AgentRun:
+        """A fresh run of the same cell."""
+        assert isinstance(self.parent, EvalModule)
+        return AgentRun.of(self.parent, self.cell)
 
     def runtest(self) -> None:
         """Open the cassette of the cell, call the agent, then the collectors."""
@@ -60,40 +71,101 @@ class AgentRun(pytest.Function):
         answer = agent(self.cell.case.for_agent())
         if inspect.isawaitable(answer):
             answer = request.getfixturevalue("looplet_await")(answer)
-        self.trajectory = _as_trajectory(answer)
+        self.take(answer)
+        for name, function in self.collectors.items():
+            found = call_collector(name, function, self.seen, request.getfixturevalue)
+            if inspect.isawaitable(found):
+                found = _awaited(name, found, request.getfixturevalue("looplet_await"))
+            self.add(name, found)
+        self.save()
+
+    @property
+    def collectors(self) -> dict[str, Callable[..., Any]]:
+        """The collectors of the file."""
         assert isinstance(self.parent, EvalModule)
-        for name, function in self.parent.collectors.items():
-            self.trajectory = _with_artifacts(self.trajectory, name, function, self.cell.case, request)
+        return self.parent.collectors
+
+    def take(self, answer: object) -> None:
+        """Keep what the agent returned.
+
+        Raises:
+            HarnessFailed: it is no trajectory.
+            RunFailed: it is that of a run which died of its provider: nothing in it says what the agent can.
+        """
+        if not isinstance(answer, Trajectory):
+            raise HarnessFailed(
+                f"looplet_agent must return a Trajectory, not {type(answer).__name__}; "
+                "return looplet_run(...)"
+            )
+        self.trajectory = answer
+        failure = self.stash.get(failure_key, None)
+        if answer.error is not None and failure is not None and provider_failure(failure) is not None:
+            raise RunFailed(answer) from failure
+
+    @property
+    def seen(self) -> EvalContext:
+        """The run as a collector sees it."""
+        assert self.trajectory is not None
+        return EvalContext.from_trajectory(self.trajectory, expected=self.cell.case.expected)
+
+    def add(self, name: str, found: object) -> None:
+        """Put what the collector *name* found in the world into the run.
+
+        Raises:
+            CollectorFailed: it is no dict.
+        """
+        assert self.trajectory is not None
+        if not isinstance(found, dict):
+            raise CollectorFailed(f"{name} returned {type(found).__name__}; a collector returns a dict")
+        more = cast("dict[str, Any]", normal(found))
+        self.trajectory = replace(self.trajectory, artifacts={**self.trajectory.artifacts, **more})
+
+    def save(self) -> None:
+        """Write the run, if the session keeps runs."""
+        assert self.trajectory is not None
         save_run(self, self.cell.id, self.trajectory)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """The agent's own frames only."""
         if isinstance(excinfo.value, HarnessFailed):
             return str(excinfo.value)
-        excinfo.traceback = excinfo.traceback.cut(path=__file__).filter(excinfo)
+        cut = excinfo.traceback.cut(path=__file__).filter(excinfo)
+        excinfo.traceback = cut.filter(lambda entry: entry.path not in HIDDEN)
         return super().repr_failure(excinfo)
 
 
-def _with_artifacts(
-    run: Trajectory, name: str, function: Callable[..., Any], case: Case, request: pytest.FixtureRequest
-) -> Trajectory:
-    """*run* with what one collector found in the world."""
-    ctx = EvalContext.from_trajectory(run, expected=case.expected)
-    wanted = [parameter for parameter in inspect.signature(function).parameters if parameter != "ctx"]
+def call_collector(
+    name: str, function: Callable[..., Any], ctx: EvalContext, fixture: Callable[[str], Any]
+) -> Any:
+    """What the collector *function* returns.
+
+    Args:
+        name: How it is called.
+        function: The collector.
+        ctx: The run.
+        fixture: Gives the value of a fixture.
+
+    Raises:
+        CollectorFailed: it raised.
+    """
     try:
-        found = function(ctx, **{fixture: request.getfixturevalue(fixture) for fixture in wanted})
-        if inspect.isawaitable(found):
-            found = request.getfixturevalue("looplet_await")(found)
+        return function(ctx, **{wanted: fixture(wanted) for wanted in fixtures_of(function)})
     except Exception as error:
-        raise CollectorFailed(f"{name} raised {type(error).__name__}: {error}") from error
-    if not isinstance(found, dict):
-        raise CollectorFailed(f"{name} returned {type(found).__name__}; a collector returns a dict")
-    return replace(run, artifacts={**run.artifacts, **cast("dict[str, Any]", normal(found))})
+        raise failed(name, error) from error
 
 
-def _as_trajectory(answer: object) -> Trajectory:
-    if isinstance(answer, Trajectory):
-        return answer
-    raise HarnessFailed(
-        f"looplet_agent must return a Trajectory, not {type(answer).__name__}; return looplet_run(...)"
-    )
+def fixtures_of(collector: Callable[..., Any]) -> list[str]:
+    """Names of the fixtures that *collector* asks for."""
+    return [name for name in inspect.signature(collector).parameters if name != "ctx"]
+
+
+def failed(name: str, error: Exception) -> CollectorFailed:
+    """The error of the evals whose collector *name* raised *error*."""
+    return CollectorFailed(f"{name} raised {type(error).__name__}: {error}")
+
+
+def _awaited(name: str, found: Any, run: Callable[[Any], Any]) -> Any:
+    try:
+        return run(found)
+    except Exception as error:
+        raise failed(name, error) from error

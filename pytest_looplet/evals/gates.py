@@ -70,18 +70,14 @@ def judge(planned: PlannedEval, rows: Sequence[Facts], require_all: bool) -> Sui
         require_all: Whether runs that were left out keep the gate shut.
     """
     own = [row for row in rows if (row.get("module"), row.get("eval")) == planned.key]
-    runs = [RunVerdict(row["case"], row["standing"], row["score"]) for row in own]
+    runs = [RunVerdict(row["case"], row["standing"], row["score"], row["trial"]) for row in own]
     if not runs:
         return SuiteVerdict(
             False, f"no run of {planned.name} was judged in this session: select it with its gate"
         )
     if len(planned.selected) < len(planned.cells) and not require_all:
         return None
-    missing = set(planned.cells) - {row["cell"] for row in own}
-    found = judge_suite(runs, planned.demands)
-    if missing:
-        return SuiteVerdict(False, f"{len(missing)} of {len(planned.cells)} runs are missing; {found.text}")
-    return found
+    return judge_suite(runs, planned.demands, planned=len(planned.cells))
 
 
 def _text(found: SuiteVerdict | None) -> str:

@@ -14,15 +14,18 @@ from looplet.clock import perf
 from looplet.evals.gate import Verdict, verdict
 from looplet.evals.marks import Demands, demands_of
 from looplet.evals.result import EvalResult
+from looplet.evals.suite import RunVerdict
 from pytest_looplet.evals.agent_run import AgentRun
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.explain import explain, show_run
 from pytest_looplet.evals.failures import AgentFailed, EvalFailed
 from pytest_looplet.evals.gates import GateItem, SilentGates
 from pytest_looplet.evals.module import EvalModule
-from pytest_looplet.evals.outcome import Blame, Outcome, blame_of, outcome_of
+from pytest_looplet.evals.outcome import Blame, blame_of
+from pytest_looplet.evals.perform import see_to_it
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.evals.results import results_of
+from pytest_looplet.evals.sparing import may_be_spared, spared_key, sparing_of
 from pytest_looplet.evals.thresholds import threshold_of, unknown_names
 from pytest_looplet.ledger import facts_key, note, record
 from pytest_looplet.provider import NoJudge
@@ -59,11 +62,14 @@ class EvalHooks:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Gates last; the evals of one case together where that saves waiting. Correctness never needs it."""
         items.sort(key=lambda item: isinstance(item, GateItem))
-        if getattr(config, "workerinput", {}).get("looplet_dist", "worksteal") != "worksteal":
-            return
-        places = [place for place, item in enumerate(items) if cell_of(item) is not None]
-        for place, item in zip(places, _by_case([items[place] for place in places]), strict=True):
-            items[place] = item
+        if getattr(config, "workerinput", {}).get("looplet_dist", "worksteal") == "worksteal":
+            _put(items, _by_case, [cell_of(item) is not None for item in items])
+        # A gate that may stop early looks at whole rounds.
+        planned = plan_of(config).evals.values()
+        in_rounds = {one.module for one in planned if one.demands.early_stop}
+        if in_rounds:
+            wanted = [cell_of(item) is not None and _module(item) in in_rounds for item in items]
+            _put(items, lambda some: sorted(some, key=_trial), wanted)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what the user's selection left."""
@@ -93,10 +99,18 @@ class EvalHooks:
             file = item.parent
             assert isinstance(file, EvalModule)
             # What escaped here would be an internal error, which a worker of xdist may turn into success.
-            results = results_of(item.config)
-            if results.get(file, cell) is None and not _is_skipped(item):
-                results.ensure(file, cell, lambda: run_agent(file, cell, item))
+            if why := may_be_spared(item, cell):
+                item.stash[spared_key] = why
+                note(item, spared=item_name(item), module=file.nodeid, case=cell.case.id, cell=cell.id)
+            else:
+                see_to_it(file, cell, item)
         return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Leave out a trial that its gate does not need."""
+        if spared_key in item.stash:
+            pytest.skip(item.stash[spared_key])
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
@@ -143,7 +157,7 @@ class EvalHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note evals that raised or could not run. An xfail mark is about the eval, not its agent."""
-        cell = cell_of(item)
+        cell = cell_of(item) if spared_key not in item.stash else None
         if cell is not None and not isinstance(item, AgentRun):
             _note_exception(item, cell, call)
         report = yield
@@ -163,42 +177,6 @@ class EvalHooks:
             report.sections += [(f"{title} of the agent", text) for title, text in outcome.sections]
         make_safe(report)
         return report
-
-
-# ---------------------------------------------------------------- the run of the agent
-
-
-def run_agent(file: EvalModule, cell: Cell, first: pytest.Item) -> Outcome:
-    """Run the agent for *cell* through pytest's own phases, before the eval *first* begins."""
-    try:
-        item = AgentRun.of(file, cell)
-    except pytest.fail.Exception as error:
-        return Outcome("failed", "harness", str(error), str(error))
-    hooks, outcome = item.ihook, Outcome("ok")
-    for when in ("setup", "call", "teardown"):
-        if when == "call" and outcome.status != "ok":
-            continue
-        more = {"nextitem": first} if when == "teardown" else {}
-        hook = getattr(hooks, f"pytest_runtest_{when}")
-        call = pytest.CallInfo.from_call(
-            functools.partial(hook, item=item, **more),
-            when=when,
-            reraise=(pytest.exit.Exception, KeyboardInterrupt),
-        )
-        report: pytest.TestReport = hooks.pytest_runtest_makereport(item=item, call=call)
-        if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
-            hooks.pytest_exception_interact(node=item, call=call, report=report)
-        outcome = outcome.then(outcome_of(call, report, item.trajectory if when == "call" else None))
-    return outcome
-
-
-def _is_skipped(item: pytest.Item) -> bool:
-    """Whether the eval's own marks skip it: then its agent need not run."""
-    manager = item.config.pluginmanager
-    others = [plugin for plugin in manager.get_plugins() if manager.get_name(plugin) != "skipping"]
-    asked = manager.subset_hook_caller("pytest_runtest_setup", others)
-    call = pytest.CallInfo.from_call(functools.partial(asked, item=item), when="setup")
-    return call.excinfo is not None
 
 
 # ---------------------------------------------------------------- one eval
@@ -290,6 +268,10 @@ def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, 
         required=demands.required,
         duration_ms=round(result.duration_ms, 1),
     )
+    if demands.early_stop and isinstance(item.parent, EvalModule):
+        planned = plan_of(item.config).evals[item.parent.nodeid, item_name(item)]
+        run = RunVerdict(cell.case.id, found.standing, score, cell.trial)
+        sparing_of(item.config).tell(planned, run)
     if settings_of(item.config).keeps_runs and isinstance(item.parent, EvalModule):
         trajectory = results_of(item.config).to_report(item.parent, cell, item.nodeid)
         if trajectory is not None:
@@ -299,6 +281,24 @@ def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, 
 def item_name(item: pytest.Item) -> str:
     """The eval's function name, without the cell."""
     return getattr(item, "originalname", None) or item.name
+
+
+def _put(
+    items: list[pytest.Item], order: Callable[[list[pytest.Item]], list[pytest.Item]], wanted: list[bool]
+) -> None:
+    """Order the *wanted* ones of *items* among themselves; the others stay where they are."""
+    places = [place for place, is_wanted in enumerate(wanted) if is_wanted]
+    for place, item in zip(places, order([items[place] for place in places]), strict=True):
+        items[place] = item
+
+
+def _module(item: pytest.Item) -> str:
+    return item.parent.nodeid if item.parent else ""
+
+
+def _trial(item: pytest.Item) -> int:
+    cell = cell_of(item)
+    return cell.trial if cell is not None else 0
 
 
 def _by_case(items: list[pytest.Item]) -> list[pytest.Item]:

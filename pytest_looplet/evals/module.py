@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,8 @@ class EvalModule(pytest.Module):
             demands, len({cell.case.id for cell in cells}), max(cell.trial for cell in cells)
         ):
             raise self.CollectError(f"{where}: the gate can never open: {flaw}")
+        if demands.early_stop:
+            demands = replace(demands, trials=max(cell.trial for cell in cells))
         ids = [cell.id for cell in cells]
         plan_of(self.config).add(self.nodeid, metafunc.definition.name, demands, ids, tags=marks_of(function))
         for cell in cells:

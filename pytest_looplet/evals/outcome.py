@@ -8,15 +8,20 @@ from typing import Any, Literal, TypeAlias
 
 import pytest
 
+from looplet.backends import failure_of
 from looplet.errors import ModelError
 from looplet.evals.judge import JudgeFailed
 from looplet.trajectory import Trajectory
+from looplet.types import ErrorKind
 from pytest_looplet.cassette.errors import ReplayStopped, UnplayedInteractions
 from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.run_failed import RunFailed
 
 Blame: TypeAlias = Literal["agent", "tool", "provider", "judge", "harness", "drift"]
 """Who is at fault when an eval is not green; only `agent` counts against the agent's pass rate."""
+
+CLIENTS = ("openai", "anthropic", "httpx", "httpx2")
+"""Packages whose exceptions tell how a call to a provider went, for agents that use them directly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class Outcome:
         sections: Captured output and logs: title and text.
         trajectory: The run as JSON, also of a run that died where that much is known.
         duration_ms: Milliseconds the agent took.
+        retriable: Whether the provider failed, and may not when it is asked again.
+        pause_s: Seconds that it asked us to wait before.
+        repeats: How often the run was repeated because the provider had failed.
     """
 
     status: Literal["ok", "failed", "skipped"]
@@ -40,6 +48,9 @@ class Outcome:
     sections: tuple[tuple[str, str], ...] = ()
     trajectory: str | None = None
     duration_ms: float = 0.0
+    retriable: bool = False
+    pause_s: float = 0.0
+    repeats: int = 0
 
     def then(self, later: Outcome) -> Outcome:
         """This outcome after a later phase came to *later*: the first failure stands, the rest adds up."""
@@ -49,6 +60,7 @@ class Outcome:
             later,
             trajectory=later.trajectory or self.trajectory,
             duration_ms=later.duration_ms or self.duration_ms,
+            repeats=later.repeats or self.repeats,
         )
 
     def to_json(self) -> str:
@@ -78,6 +90,7 @@ def outcome_of(
     reason = " ".join(call.excinfo.exconly(tryshort=True).split())[:500]
     if isinstance(error, pytest.skip.Exception):
         return Outcome("skipped", reason=error.msg or reason, text=error.msg or reason, sections=sections)
+    failure = provider_failure(error)
     return Outcome(
         "failed",
         blame=blame_of(error, call.when),
@@ -86,6 +99,8 @@ def outcome_of(
         sections=sections,
         trajectory=stored,
         duration_ms=lasted_ms,
+        retriable=failure is not None and failure.retriable,
+        pause_s=failure.retry_after_s or 0.0 if failure is not None else 0.0,
     )
 
 
@@ -96,9 +111,28 @@ def blame_of(error: BaseException | None, phase: str) -> Blame:
             return "drift"
         if isinstance(error, JudgeFailed):
             return "judge"
-        if isinstance(error, ModelError):
+        if _failure_of(error) is not None:
             return "provider"
         if isinstance(error, HarnessFailed):
             return "harness"
         error = error.__cause__
     return "agent" if phase == "call" else "harness"
+
+
+def provider_failure(error: BaseException | None) -> ModelError | None:
+    """The failure of a provider that *error* is or was caused by, if it is one."""
+    while error is not None:
+        if isinstance(error, (ReplayStopped, UnplayedInteractions)):
+            return None
+        if (failure := _failure_of(error)) is not None:
+            return failure
+        error = error.__cause__
+    return None
+
+
+def _failure_of(error: BaseException) -> ModelError | None:
+    """*error* as what a provider did; None where it is of another kind, or the agent asked for too much."""
+    if not isinstance(error, ModelError) and type(error).__module__.partition(".")[0] not in CLIENTS:
+        return None
+    failure = failure_of(error)
+    return None if failure.kind is ErrorKind.CONTEXT_OVERFLOW else failure

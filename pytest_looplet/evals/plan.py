@@ -69,6 +69,7 @@ class Plan:
     def unreported(self, rows: Sequence[Facts]) -> list[str]:
         """Selected evals that no report tells of, as `file::eval[cell]`."""
         seen = {(row["module"], row["eval"], row["cell"]) for row in rows if "eval" in row}
+        seen |= {(row["module"], row["spared"], row["cell"]) for row in rows if "spared" in row}
         return [
             f"{planned.module}::{planned.name}[{cell}]"
             for planned in self.evals.values()

@@ -6,9 +6,8 @@ import copy
 import hashlib
 import os
 import pickle
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from looplet.trajectory import Trajectory
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.failures import AgentFailed
 from pytest_looplet.evals.outcome import Outcome
+from pytest_looplet.sharing import locked, try_locked
 
 DIED = Outcome(
     "failed",
@@ -39,6 +39,7 @@ class Results:
         self._share = share
         self._known: dict[str, Outcome] = {}
         self._told: set[int] = set()
+        self._repeats_told: set[str] = set()
         self._packed: dict[int, bytes] = {}
         self._reported: dict[str, str] = {}
 
@@ -69,6 +70,21 @@ class Results:
         outcome = self._known.get(key)
         return outcome.trajectory if outcome is not None else None
 
+    def is_first_to_tell(self, file: pytest.Collector, cell: Cell) -> bool:
+        """Whether nobody asked this about *cell* before, in any process of the session."""
+        key = _key(file, cell)
+        if key in self._repeats_told:
+            return False
+        self._repeats_told.add(key)
+        if self._share is None:
+            return True
+        result, _, lock = self._files(key)
+        told = result.with_suffix(".repeats")
+        with locked(lock):
+            first = not told.exists()
+            told.touch()
+        return first
+
     def was_told(self, outcome: Outcome) -> bool:
         """Whether *outcome* was asked about before: its whole report need not be shown twice."""
         before = id(outcome) in self._told
@@ -83,10 +99,41 @@ class Results:
         if self._share is None:
             self._known[key] = run()
             return
-        self._share.mkdir(mode=0o700, parents=True, exist_ok=True)
+        result, started, lock = self._files(key)
+        with locked(lock):
+            self._known[key] = self._once(result, started, run)
+
+    def ensure_all(
+        self,
+        file: pytest.Collector,
+        cells: Sequence[Cell],
+        run: Callable[[Sequence[Cell]], Mapping[str, Outcome]],
+    ) -> None:
+        """See to it that *cells* have run, all that this process is first to get at once.
+
+        What another process of the session is running just now is left to it, and to `ensure`.
+        """
+        if self._share is None:
+            for name, outcome in run(cells).items():
+                self._known[f"{file.nodeid}::{name}"] = outcome
+            return
+        with ExitStack() as held:
+            mine: dict[str, tuple[Cell, Path, Path]] = {}
+            for cell in cells:
+                result, started, lock = self._files(_key(file, cell))
+                if held.enter_context(try_locked(lock)) and not result.exists() and not started.exists():
+                    mine[cell.id] = cell, result, started
+            for _, _, started in mine.values():
+                started.touch()
+            if mine:
+                for name, outcome in run([cell for cell, _, _ in mine.values()]).items():
+                    _write(mine[name][1], outcome)
+
+    def _files(self, key: str) -> tuple[Path, Path, Path]:
+        """Where the processes of a session keep an outcome, the mark that its run began, and its lock."""
+        assert self._share is not None
         name = hashlib.sha256(key.encode()).hexdigest()[:24]
-        with _locked(self._share / f"{name}.lock"):
-            self._known[key] = self._once(self._share / f"{name}.json", self._share / f"{name}.started", run)
+        return self._share / f"{name}.json", self._share / f"{name}.started", self._share / f"{name}.lock"
 
     def _once(self, result: Path, started: Path, run: Callable[[], Outcome]) -> Outcome:
         if result.exists():
@@ -95,10 +142,14 @@ class Results:
             return DIED
         started.touch()
         outcome = run()
-        draft = result.with_suffix(f".{os.getpid()}.part")
-        draft.write_text(outcome.to_json(), encoding="utf-8")
-        draft.replace(result)
+        _write(result, outcome)
         return outcome
+
+
+def _write(result: Path, outcome: Outcome) -> None:
+    draft = result.with_suffix(f".{os.getpid()}.part")
+    draft.write_text(outcome.to_json(), encoding="utf-8")
+    draft.replace(result)
 
 
 results_key = pytest.StashKey[Results]()
@@ -149,30 +200,3 @@ def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
 
 def _key(file: pytest.Collector, cell: Cell) -> str:
     return f"{file.nodeid}::{cell.id}"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold *path* against the other processes of this session; a process that dies lets go."""
-    with path.open("a+b") as file:
-        _lock(file.fileno())
-        yield
-
-
-if sys.platform == "win32":
-    import msvcrt
-    import time
-
-    def _lock(descriptor: int) -> None:
-        while True:
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-            except OSError:  # it waits ten seconds and gives up; an agent may take longer
-                time.sleep(0.1)
-            else:
-                return
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)

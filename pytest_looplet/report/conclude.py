@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from looplet.errors import LoopletError
+from looplet.text import count
 from pytest_looplet.evals.plan import plan_of
-from pytest_looplet.recording import departures
 from pytest_looplet.evals.thresholds import unknown_names
+from pytest_looplet.recording import departures
 from pytest_looplet.report import baseline
 from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
@@ -32,6 +34,7 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
         SessionReport.of(rows, int(session.exitstatus), problems, remarks),
         fresh=settings.calls_models,
         planned={"::".join(p.key): len(p.cells) for p in planned},
+        spared=_spared(rows),
         required=tuple(sorted("::".join(p.key) for p in planned if p.demands.required)),
     )
     if settings.baseline is not None and report.evals and not settings.accept:
@@ -82,7 +85,19 @@ def _problems(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> tuple[
         problems.append(f"{len(missing)} selected evals were never reported, for example {missing[0]}")
     if config.getoption("dist", "no") != "no":
         problems += unknown_names(config)
+    remarks += dict.fromkeys(row["remark"] for row in rows if "remark" in row)
+    for name, number in _spared(rows).items():
+        remarks.append(f"{name}: {count(number, 'run')} left out, because its gate had decided")
+    repeats = sum(row.get("repeats", 0) for row in rows)
+    if repeats:
+        remarks.append(f"{count(repeats, 'run')} of the agent repeated, because the provider had failed")
     if left_out := plan.left_out():
         text = LEFT_OUT + ", ".join(left_out)
         (problems if settings_of(config).require_all else remarks).append(text)
     return problems, remarks
+
+
+def _spared(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Runs that were left out because the gate of their eval had decided, by `file::eval`."""
+    names = (f"{row['module']}::{row['spared']}" for row in rows if "spared" in row)
+    return dict(sorted(Counter(names).items()))

@@ -10,7 +10,7 @@ from looplet.errors import LoopletError
 from looplet.evals.compare import Comparison, Judged, Key, compare
 from looplet.evals.marks import Demands
 from looplet.evals.spent import figures_of
-from looplet.evals.suite import RunVerdict, SuiteVerdict, judge_suite
+from looplet.evals.suite import RunVerdict, judge_suite
 from pytest_looplet.report.accepted import by_case
 from pytest_looplet.report.model import GateRow, SessionReport
 
@@ -56,6 +56,7 @@ def merge(parts: Sequence[SessionReport], *, require_all: bool = False) -> Sessi
             n: max(p.planned.get(n, 0) for p in parts) for n in sorted({n for p in parts for n in p.planned})
         },
         required=_each(name for part in parts for name in part.required),
+        spared=dict(sorted((name, number) for part in parts for name, number in part.spared.items())),
         runs=dict(sorted((name, run) for part in parts for name, run in part.runs.items())),
         differences=dict(sorted((name, d) for part in parts for name, d in part.differences.items())),
         departures=dict(sorted((name, d) for part in parts for name, d in part.departures.items())),
@@ -80,7 +81,7 @@ def left_out_of(report: SessionReport) -> list[str]:
     some = [
         f"{name} ({counts[name]} of {report.planned[name]} runs)"
         for name in sorted(required)
-        if counts[name] < report.planned.get(name, 0)
+        if counts[name] + report.spared.get(name, 0) < report.planned.get(name, 0)
     ]
     return [LEFT_OUT + ", ".join(some)] if some else []
 
@@ -108,13 +109,9 @@ def _judged_again(gate: GateRow, whole: SessionReport) -> GateRow:
     if not gate.demands:
         return gate
     rows = whole.by_eval().get((gate.module, gate.eval), [])
-    verdict = judge_suite(
-        [RunVerdict(row.case, row.standing, row.score) for row in rows], Demands(**gate.demands)
-    )
+    runs = [RunVerdict(row.case, row.standing, row.score, row.trial) for row in rows]
     planned = whole.planned.get(f"{gate.module}::{gate.eval}", 0)
-    if len(rows) < planned:
-        missing = f"{planned - len(rows)} of {planned} runs are missing; {verdict.text}"
-        verdict = SuiteVerdict(False, missing)
+    verdict = judge_suite(runs, Demands(**gate.demands), planned=planned)
     return replace(gate, passed=verdict.passed, text=verdict.text)
 
 

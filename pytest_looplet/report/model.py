@@ -118,6 +118,7 @@ class SessionReport:
         fresh: Whether the models were really asked, so that chance plays a part.
         planned: Runs that each eval has when nothing is left out, by `file::eval`.
         required: The evals that must not be left out, as `file::eval`.
+        spared: Runs of an eval that were left out because its gate had decided, by `file::eval`.
         runs: The trajectories, by `file::case#trial` and `test#number`; empty if nobody will look at them.
         differences: How a run behaved otherwise than in the baseline, in lines, by the run's name.
         departures: The same against the trajectory that was saved with the recording of its test.
@@ -134,6 +135,7 @@ class SessionReport:
     fresh: bool = False
     planned: Mapping[str, int] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    spared: Mapping[str, int] = field(default_factory=dict)
     runs: Mapping[str, Trajectory] = field(default_factory=dict)
     differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -212,6 +214,7 @@ class SessionReport:
             "fresh": self.fresh,
             "planned": dict(self.planned),
             "required": list(self.required),
+            "spared": dict(self.spared),
             "runs": {name: encode(timeless(run)) for name, run in self.runs.items()},
         }
         if self.departures:

@@ -65,6 +65,7 @@ def report_from(content: Mapping[str, Any]) -> SessionReport:
         bool(content.get("fresh", False)),
         dict(content.get("planned", {})),
         tuple(content.get("required", ())),
+        dict(content.get("spared", {})),
         {name: _trajectory(name, run, timing) for name, run in content.get("runs", {}).items()},
         {name: tuple(lines) for name, lines in (baseline or {}).get("differences", {}).items()},
         {name: tuple(lines) for name, lines in content.get("departures", {}).items()},
