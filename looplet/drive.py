@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from looplet.engine.hooks import Script, waited_for
-from looplet.engine.needs import Ask, Compact, HandOut, Leave, Need, Resolve, RunTools, Save, Wait
+from looplet.engine.needs import Ask, Compact, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.engine.scope import current_run
 from looplet.errors import ModelError
 from looplet.tools.running import running_call
@@ -73,10 +73,10 @@ def drive(script: Script, tools: Any) -> Generator[Step, None, Any]:
             return end.value
         answer = error = None
         try:
-            if type(need) is not HandOut:
+            if type(need) is not Step:
                 answer = _SYNC[type(need)](need, tools)
             elif not left:
-                yield need.step
+                yield need
         except GeneratorExit:
             # The consumer is gone: the script ends through its own door and nothing more is handed out.
             error, left = Leave(), True
@@ -89,10 +89,10 @@ async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
     stepper = _Stepper(script)
     while (need := stepper.need()) is not None:
         try:
-            if type(need) is not HandOut:
+            if type(need) is not Step:
                 stepper.answer = await _ASYNC[type(need)](need, tools)
             elif not stepper.left:
-                yield need.step
+                yield need
         except GeneratorExit:
             stepper.leave()
         except BaseException as problem:

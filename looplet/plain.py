@@ -1,10 +1,21 @@
-"""Equality and repr by fields, written once."""
+"""What dataclasses generate anew for each class, written once."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from reprlib import recursive_repr
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+class ByName:
+    """Base of classes whose fields are given by name, once; a default is the class's attribute.
+
+    Like a dataclass for type checkers, but no code is generated when the class is defined.
+    """
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
 
 
 class Plain:
@@ -25,6 +36,15 @@ class Plain:
     def __repr__(self) -> str:
         shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.repr]  # type: ignore[arg-type]
         return f"{type(self).__qualname__}({', '.join(shown)})"
+
+
+class Frozen(Plain):
+    """`Plain` for dataclasses that are frozen: two that are equal have one hash."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(_values(self))
 
 
 def _values(record: Any) -> tuple[object, ...]:

@@ -62,7 +62,7 @@ def prepare(
     try:
         task = {} if task is None else task
         plan = _plan(llm, task, registry, context, slots, config, state, stream, journal)
-        run = Run(plan, state, session_log, conversation, wire=plan.wire, llm=llm)
+        run = Run(plan, state, session_log, conversation)
         _restore(run, config, journal)
     except BaseException:
         if journal is not None:
@@ -195,6 +195,7 @@ def _plan(
 ) -> Plan:
     limited = isinstance(state, DefaultState)
     given = config.max_steps != DEFAULT_MAX_STEPS
+    brief = config.from_domain("build_briefing")
     observers = _observers(config, slots, stream, journal)
     return Plan(
         llm=llm,
@@ -225,7 +226,8 @@ def _plan(
         deadline_s=config.deadline_s,
         cancel_token=config.cancel_token,
         stream_tokens=config.stream_tokens,
-        build_briefing=config.from_domain("build_briefing"),
+        build_briefing=brief,
+        briefed=bool(brief or slots.pre_prompt or slots.build_briefing),
         build_prompt=config.from_domain("build_prompt"),
         build_trace=config.from_domain("build_trace"),
         extract_entities=config.from_domain("extract_entities"),

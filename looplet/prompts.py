@@ -98,7 +98,8 @@ def build_prompt(
         told = _facts_text(facts, render_facts)
         lines += (heads["facts"], told, "") if told else ()
     if session_log:
-        lines += (_session_section(session_log, own.get("session")), "")
+        known = not own and session_log.startswith(_HEADS["session"])
+        lines += (session_log if known else _session_section(session_log, own.get("session")), "")
     if briefing and briefing.strip():
         lines += (heads["assessment"], briefing, "")
     if context_history and context_history != _NO_STEPS:
@@ -186,8 +187,6 @@ def _fact_item(item: object) -> str:
 
 
 def _session_section(text: str, renamed: str | None) -> str:
-    if renamed is None and text.startswith(_HEADS["session"]):
-        return text
     first, _, rest = text.partition("\n")
     if first.startswith("═══ ") and first.endswith(" ═══"):
         return f"═══ {renamed} ═══\n{rest}" if renamed else text

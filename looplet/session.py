@@ -135,7 +135,8 @@ class SessionLog:
 
     def render(self) -> str:
         """The whole log with its header, or `""` when there are no entries."""
-        return self._headed(self.render_body())
+        body = self.render_body()
+        return f"═══ {self.title} ═══\n{body}" if body else ""
 
     def render_body(self) -> str:
         """The whole log without its header line, or `""`."""
@@ -152,7 +153,8 @@ class SessionLog:
 
         Its cost does not grow with the log. A change made in place shows in the two newest entries only.
         """
-        return self._headed(self.render_recent_body(limit))
+        body = self.render_recent_body(limit)
+        return f"═══ {self.title} ═══\n{body}" if body else ""
 
     def render_recent_body(self, limit: int = 20) -> str:
         """`render_recent` without the header line."""
@@ -169,9 +171,6 @@ class SessionLog:
         if limit > 0:
             lines += view.texts[-limit:]
         return "\n".join(lines)
-
-    def _headed(self, body: str) -> str:
-        return f"═══ {self.title} ═══\n{body}" if body else ""
 
     def _preamble(self, entities: set[str], shown: list[str]) -> list[str]:
         lines = []

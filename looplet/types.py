@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from looplet.clock import new_id
-from looplet.plain import Plain
+from looplet.plain import Frozen, Plain
 
 Block: TypeAlias = dict[str, Any]
 """One part of a model's reply or of a message.
@@ -197,8 +197,8 @@ class ToolResult(Plain):
         return short
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Step(Frozen):
     """One tool call and its result: what the loop hands out. Never changed afterwards.
 
     Attributes:
@@ -324,8 +324,8 @@ class DefaultState(Plain):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Usage(Frozen):
     """Tokens of one or more model calls, as the provider counted them.
 
     Attributes:
@@ -363,8 +363,8 @@ StopReason: TypeAlias = Literal["end_turn", "tool_use", "max_tokens", "refusal"]
 """Why a model stopped writing, in one spelling for all providers."""
 
 
-@dataclass(slots=True)
-class ChatReply:
+@dataclass(slots=True, eq=False, repr=False)
+class ChatReply(Plain):
     """A model's turn in a message thread.
 
     Attributes:
@@ -388,8 +388,8 @@ class ChatReply:
         return "".join([b.get("text", "") for b in self.blocks if b.get("type") == "text"])
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Capabilities(Frozen):
     """What a backend can do; asked once when a run starts.
 
     Attributes:
@@ -486,8 +486,8 @@ def capabilities_of(backend: object) -> Capabilities:
 Prices: TypeAlias = Mapping[str, "ModelPrice"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelPrice:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ModelPrice(Frozen):
     """US dollars for a million tokens of one model.
 
     Attributes:

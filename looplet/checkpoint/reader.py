@@ -49,7 +49,7 @@ class JournalCheckpoint(Checkpoint):
             observers=Observers(),
             wire=begin["wire"],
         )
-        run = Run(plan, DefaultState(), SessionLog(), Conversation(), wire=begin["wire"])
+        run = Run(plan, DefaultState(), SessionLog(), Conversation())
         Restorer(run).apply(self._records)
         return run
 

@@ -10,7 +10,7 @@ from looplet import clock
 from looplet.engine import hooks, record
 from looplet.engine.ask import cancelled
 from looplet.engine.hooks import Script
-from looplet.engine.needs import HandOut, Resolve, RunTools, Save
+from looplet.engine.needs import Resolve, RunTools, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.slots import Filled
 from looplet.events import LifecycleEvent
@@ -91,7 +91,7 @@ def act(run: Run) -> Script:
         else:
             step = record.step(run, pending, clock.now())
             run.pending.pop(0)
-            yield HandOut(step)
+            yield step
 
 
 def _keep_finished(run: Run) -> None:
@@ -295,7 +295,7 @@ def hand_out(run: Run, pending: Pending, step: Step, when: float) -> Script:
             yield Save(partial(journal.stepped, run, pending, step, when))
         except Exception as raised:
             problem = raised
-    yield HandOut(step)
+    yield step
     if problem is not None:
         raise problem
 

@@ -21,11 +21,6 @@ TRUNCATED = "(briefing truncated — token budget exceeded)"
 _DEFAULT_SUMMARY = DefaultState.context_summary
 
 
-def is_briefed(run: Run) -> bool:
-    """Whether there may be anything for `briefing` to say."""
-    return bool(run.notes or run.plan.slots.before_prompt or run.plan.build_briefing)
-
-
 def briefing(run: Run) -> Script:
     """The briefing and what hooks want to say before this step, joined; empties the notes."""
     plan, slots = run.plan, run.plan.slots

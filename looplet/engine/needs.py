@@ -7,7 +7,7 @@
 | `RunTools` | one `ToolResult` for each call, in order |
 | `Compact` | a `CompactOutcome` |
 | `Save` | nothing, once the record is durable |
-| `HandOut` | nothing, when the consumer asks for the next step |
+| a `Step` | nothing, when the consumer, to whom it was given, asks for the next one |
 | `Resolve` | what the awaitable gives |
 
 `Leave` goes the other way: a driver throws it into the engine when the consumer is gone.
@@ -16,13 +16,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from looplet.engine.observe import Request
 from looplet.types import CancelToken, Step, ToolCall, ToolContext
 
+if TYPE_CHECKING:
+    from looplet.engine.observe import Request
+    from looplet.engine.run import Run
 
-class Ask(NamedTuple):
+
+class Ask:
     """Call the model once.
 
     Attributes:
@@ -33,21 +36,35 @@ class Ask(NamedTuple):
         on_chunk: Receives text as the model writes it, for backends that stream; or None.
     """
 
-    llm: object
-    request: Request
-    timeout_s: float | None = None
-    cancel_token: CancelToken | None = None
-    on_chunk: Callable[[str], None] | None = None
+    # Here and below a plain class: a named tuple takes longer to define, and to make.
+    __slots__ = ("cancel_token", "llm", "on_chunk", "request", "timeout_s")
+
+    def __init__(
+        self,
+        llm: object,
+        request: Request,
+        timeout_s: float | None,
+        cancel_token: CancelToken | None,
+        on_chunk: Callable[[str], None] | None,
+    ) -> None:
+        self.llm = llm
+        self.request = request
+        self.timeout_s = timeout_s
+        self.cancel_token = cancel_token
+        self.on_chunk = on_chunk
 
 
-class Wait(NamedTuple):
+class Wait:
     """Let *seconds* pass, less if *cancel_token* is cancelled."""
 
-    seconds: float
-    cancel_token: CancelToken | None = None
+    __slots__ = ("cancel_token", "seconds")
+
+    def __init__(self, seconds: float, cancel_token: CancelToken | None) -> None:
+        self.seconds = seconds
+        self.cancel_token = cancel_token
 
 
-class RunTools(NamedTuple):
+class RunTools:
     """Run this call, or these at once where their tools allow it.
 
     Attributes:
@@ -56,36 +73,45 @@ class RunTools(NamedTuple):
         run: Whose calls they are, for tools that start a run of their own.
     """
 
-    calls: Sequence[ToolCall]
-    contexts: Sequence[ToolContext | None]
-    run: Any = None
+    __slots__ = ("calls", "contexts", "run")
+
+    def __init__(self, calls: Sequence[ToolCall], contexts: Sequence[ToolContext | None], run: Run) -> None:
+        self.calls = calls
+        self.contexts = contexts
+        self.run = run
 
 
-class Compact(NamedTuple):
-    """Run a piece of work that may block or call the model: a compaction."""
+class Work:
+    """A piece of work that may block."""
 
-    work: Callable[[], Any]
+    __slots__ = ("work",)
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
 
 
-class Save(NamedTuple):
+class Compact(Work):
+    """Shorten the history, which may call the model."""
+
+    __slots__ = ()
+
+
+class Save(Work):
     """Make something durable; returns when it is."""
 
-    work: Callable[[], None]
+    __slots__ = ()
 
 
-class HandOut(NamedTuple):
-    """Give the step to the consumer."""
-
-    step: Step
-
-
-class Resolve(NamedTuple):
+class Resolve:
     """Wait for what a hook returned."""
 
-    awaitable: Awaitable[Any]
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self.awaitable = awaitable
 
 
-Need: TypeAlias = Ask | Wait | RunTools | Compact | Save | HandOut | Resolve
+Need: TypeAlias = Ask | Wait | RunTools | Compact | Save | Step | Resolve
 
 
 class Leave(BaseException):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from looplet.errors import ModelError
+from looplet.plain import Frozen
 from looplet.types import ChatReply, Step, ThreadMessage, ToolCall
 
 Method: TypeAlias = Literal["chat", "generate", "generate_with_tools"]
@@ -53,8 +54,8 @@ class Request(NamedTuple):
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCall:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ModelCall(Frozen):
     """One question to the model and what came back, retries included.
 
     Attributes:
@@ -76,8 +77,8 @@ class ModelCall:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Decision(Frozen):
     """Something a hook or a rule decided about a call.
 
     Attributes:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from looplet import clock
 from looplet.conversation import Conversation
 from looplet.engine.observe import Decision, Observers, Request
 from looplet.engine.scope import Nesting
 from looplet.engine.slots import Slots
+from looplet.plain import ByName
 from looplet.session import SessionLog
 from looplet.types import (
     AgentState,
@@ -24,6 +24,9 @@ from looplet.types import (
     ToolResult,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from looplet.engine.thread import Thread
 
 Wire: TypeAlias = Literal["thread", "native", "text"]
 """How the model is talked to: message threads, tools beside one prompt, or one prompt of text."""
@@ -68,8 +71,7 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class Plan:
+class Plan(ByName):
     """Everything a run was told when it started. The features stand here as plain callables.
 
     Attributes:
@@ -81,6 +83,7 @@ class Plan:
         slots: The hooks.
         observers: Who is told.
         step_limit: Most steps, or None where only the state limits them.
+        briefed: Whether anybody has something to say before each step.
         free_steps: Most steps of `free` tools, which cost no budget.
         overflow: What to try, in order, when the prompt is too long: each makes the next request smaller.
         nesting: Observers that also want to hear of runs which tools of this run start.
@@ -112,6 +115,7 @@ class Plan:
     cancel_token: CancelToken | None = None
     stream_tokens: bool = False
     build_briefing: Callable[..., str] | None = None
+    briefed: bool = False
     build_prompt: Callable[..., str] | None = None
     build_trace: Callable[..., Any] | None = None
     extract_entities: Callable[[Any], list[str]] | None = None
@@ -136,7 +140,6 @@ class Plan:
         return specs
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Pending:
     """One call of the current reply on its way to becoming a step.
 
@@ -149,15 +152,26 @@ class Pending:
         free: Whether it costs no step budget.
     """
 
-    call: ToolCall
-    number: int
-    result: ToolResult | None = None
-    judged: bool = False
-    ran: bool = False
-    free: bool = False
+    __slots__ = ("call", "free", "judged", "number", "ran", "result")
+
+    def __init__(
+        self,
+        call: ToolCall,
+        number: int,
+        result: ToolResult | None = None,
+        *,
+        judged: bool = False,
+        ran: bool = False,
+        free: bool = False,
+    ) -> None:
+        self.call = call
+        self.number = number
+        self.result = result
+        self.judged = judged
+        self.ran = ran
+        self.free = free
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Run:
     """All that moves while a run is on. A checkpoint of a run is a copy of this.
 
@@ -175,36 +189,43 @@ class Run:
         loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
     """
 
-    plan: Plan
-    state: AgentState
-    session_log: SessionLog
-    conversation: Conversation
-    wire: Wire = "text"
-    llm: Any = None
-    stop_reason: str = ""
-    pending: list[Pending] = field(default_factory=list)
-    done_call: ToolCall | None = None
-    offset: int = 0
-    free_used: int = 0
-    first_step: int = 0
-    notes: list[str] = field(default_factory=list)
-    rejection: str = ""
-    stop_request: str | None = None
-    llm_calls: int = 0
-    model_calls: int = 0
-    usage: Usage = field(default_factory=Usage)
-    parse_failures: int = 0
-    answer_asked: bool = False
-    new_entities: int = 0
-    final_output: dict[str, Any] | None = None
-    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_RESULTS))
-    last_input_tokens: int | None = None
-    started: float = field(default_factory=clock.perf)
-    warned: set[tuple[type, str]] = field(default_factory=set)
-    loose: list[Awaitable[Any]] = field(default_factory=list)
-    told_task: tuple[Any, str] | None = None
-    thread: Any = None
-    thread_sent: int = 0
+    def __init__(
+        self,
+        plan: Plan,
+        state: AgentState,
+        session_log: SessionLog,
+        conversation: Conversation,
+    ) -> None:
+        self.plan = plan
+        self.state = state
+        self.session_log = session_log
+        self.conversation = conversation
+        self.wire = plan.wire
+        self.llm = plan.llm
+        self.stop_reason = ""
+        self.pending: list[Pending] = []
+        self.done_call: ToolCall | None = None
+        self.offset = 0
+        self.free_used = 0
+        self.first_step = 0
+        self.notes: list[str] = []
+        self.rejection = ""
+        self.stop_request: str | None = None
+        self.llm_calls = 0
+        self.model_calls = 0
+        self.usage = Usage()
+        self.parse_failures = 0
+        self.answer_asked = False
+        self.new_entities = 0
+        self.final_output: dict[str, Any] | None = None
+        self.recent: deque[str] = deque(maxlen=RECENT_RESULTS)
+        self.last_input_tokens: int | None = None
+        self.started = clock.perf()
+        self.warned: set[tuple[type, str]] = set()
+        self.loose: list[Awaitable[Any]] = []
+        self.told_task: tuple[Any, str] | None = None
+        self.thread: Thread | None = None
+        self.thread_sent = 0
 
     def next_number(self) -> int:
         """The number of the next step."""
@@ -243,7 +264,7 @@ class Run:
                 hear(decision)
 
 
-class Reply(NamedTuple):
+class Reply:
     """A model's answer, read: calls to make, or text, or neither.
 
     Attributes:
@@ -254,8 +275,13 @@ class Reply(NamedTuple):
         broken: For each call that must not run: why (unreadable or cut arguments), by call id.
     """
 
-    request: Request
-    raw: Any
-    chat: ChatReply
-    calls: list[ToolCall]
-    broken: dict[str, str]
+    __slots__ = ("broken", "calls", "chat", "raw", "request")
+
+    def __init__(
+        self, request: Request, raw: Any, chat: ChatReply, calls: list[ToolCall], broken: dict[str, str]
+    ) -> None:
+        self.request = request
+        self.raw = raw
+        self.chat = chat
+        self.calls = calls
+        self.broken = broken

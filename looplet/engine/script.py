@@ -63,7 +63,7 @@ def _turn(run: Run) -> Script:
     if run.plan.slots.should_compact:
         yield from _compact(run)
     brief = ""
-    if compose.is_briefed(run):
+    if run.notes or run.plan.briefed:
         brief = yield from compose.briefing(run)
     reply = yield from ask.ask(run, brief)
     run.rejection = ""

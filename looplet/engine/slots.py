@@ -49,10 +49,10 @@ class Slots:
     """For each slot, the hooks that fill it, in the order they were given.
 
     Attributes:
-        before_prompt, before_tool, after_tool: Whether any hook has a say there.
+        before_tool, after_tool: Whether any hook has a say there.
     """
 
-    __slots__ = (*SLOTS, DONE_PERMISSION, "after_tool", "before_prompt", "before_tool", "hooks")
+    __slots__ = (*SLOTS, DONE_PERMISSION, "after_tool", "before_tool", "hooks")
 
     pre_loop: tuple[Filled, ...]
     pre_prompt: tuple[Filled, ...]
@@ -72,7 +72,6 @@ class Slots:
         self.hooks = tuple(hooks)
         for slot in (*SLOTS, DONE_PERMISSION):
             setattr(self, slot, tuple([_fill(h, slot) for h in self.hooks if hasattr(h, slot)]))
-        self.before_prompt = bool(self.pre_prompt or self.build_briefing)
         self.before_tool = bool(self.pre_dispatch or self.check_permission or self.on_event)
         self.after_tool = bool(self.post_dispatch or self.on_event)
         for hook in self.hooks:

@@ -72,7 +72,7 @@ class Compiler:
             return _nothing
         if not isinstance(schema, Mapping):
             raise ConfigError(f"{at}: a schema is a dict (or True or False), not {type(schema).__name__}")
-        words = KEYWORDS.keys() & schema.keys()
+        words = [word for word in schema if word in KEYWORDS]
         order = words if len(words) < 2 else [word for word in KEYWORDS if word in words]
         tests = [KEYWORDS[word](schema[word], schema, self, at) for word in order]
         if not OBJECT_KEYWORDS.isdisjoint(schema):

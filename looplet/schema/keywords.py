@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from looplet.schema.given import add_below, count_of, regex_of, tests_of, wrong_word
@@ -28,6 +29,11 @@ def _type(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
         or not all(isinstance(word, str) and word in TYPES for word in words)
     ):
         raise wrong_word(at, "type", f"one or more of {', '.join(TYPES)}", given)
+    return _type_test(tuple(words))
+
+
+@lru_cache(maxsize=100)
+def _type_test(words: tuple[str, ...]) -> Test:
     kinds = frozenset(kind for word in words for kind in TYPES[word])
     expected = " or ".join(words)
 

@@ -62,7 +62,7 @@ def cut(value: Any, limit: int = RESULT_CHARS) -> Any:
     Text is cut in the middle, lists at the end with a last item that says so, dicts with the member
     `__cut__`.
     """
-    if limit >= _SMALL and _is_small(value):
+    if limit >= _SMALL and _is_small(value):  # most results are, and cost no walk
         return value
     return value if size_within(value, limit) <= limit else _Cutter(limit).visit(value, 0)
 

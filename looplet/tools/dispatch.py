@@ -204,13 +204,9 @@ def timed_out(owner: Owner, ready: Ready) -> ToolResult:
 
 def summarize(args: Mapping[str, Any]) -> str:
     """`a=1, b=text`, each value cut to 50 characters, the whole to 2,000."""
-    summary = ", ".join([f"{name}={value!s}" for name, value in args.items()]) if len(args) < 10 else ""
-    if 0 < len(summary) <= SUMMARY_CHARS:
-        return summary  # no value in it can be too long
-    summary = ", ".join([f"{name}={_short(value)}" for name, value in args.items()])
+    parts: list[str] = []
+    for name, value in args.items():
+        text = value if type(value) is str else str(value)
+        parts.append(f"{name}={text}" if len(text) <= SUMMARY_CHARS else f"{name}={text[:SUMMARY_CHARS]}...")
+    summary = ", ".join(parts)
     return summary if len(summary) <= SUMMARY_TOTAL else bounded(summary, SUMMARY_TOTAL)
-
-
-def _short(value: object) -> str:
-    text = value if type(value) is str else str(value)
-    return text if len(text) <= SUMMARY_CHARS else text[:SUMMARY_CHARS] + "..."

@@ -144,7 +144,7 @@ def _schema_at_door(spec: ToolSpec, takes: Takes) -> dict[str, Any]:
         # A label that names no type promises none; what must be given, `execute` knows best.
         declared, open_words = {}, frozenset[str]()
         properties = {
-            name: _label_schema(label) if _names_type(label) else {}
+            name: {"type": word} if (word := _type_named(label)) else {}
             for name, label in spec.parameters.items()
         }
         required = list(takes.required)
@@ -161,13 +161,12 @@ def _names_in(required: object) -> Sequence[str]:
     return required
 
 
-def _names_type(label: object) -> bool:
-    return isinstance(label, str) and label.strip().lower() in LABEL_TYPES
+def _type_named(label: object) -> str | None:
+    return LABEL_TYPES.get(label.strip().lower()) if isinstance(label, str) else None
 
 
 def _label_schema(label: object) -> dict[str, Any]:
-    word = LABEL_TYPES[str(label).strip().lower()] if _names_type(label) else "string"
-    return {"type": word, "description": str(label)}
+    return {"type": _type_named(label) or "string", "description": str(label)}
 
 
 def _type_text(said: object) -> str:

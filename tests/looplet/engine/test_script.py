@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from looplet.engine.needs import Ask, HandOut, Leave, RunTools, Wait
+from looplet.engine.needs import Ask, Leave, RunTools, Wait
 from looplet.engine.script import script
 from looplet.errors import ModelError
 from looplet.planning import prepare
 from looplet.testing import MockLLMBackend
 from looplet.tools import BaseToolRegistry, ToolSpec
-from looplet.types import ChatReply, ErrorKind, ToolResult
+from looplet.types import ChatReply, ErrorKind, Step, ToolResult
 
 
 def said(text: str) -> ChatReply:
@@ -60,7 +60,7 @@ def feed(run: Any, replies: list[Any]) -> list[str]:
 
 def test_a_run_asks_runs_and_hands_out() -> None:
     run = run_of()
-    assert feed(run, [ADD, DONE]) == ["Ask", "RunTools", "HandOut", "Ask", "RunTools", "HandOut"]
+    assert feed(run, [ADD, DONE]) == ["Ask", "RunTools", "Step", "Ask", "RunTools", "Step"]
     assert run.stop_reason == "done"
     assert run.final_output == {"answer": "ok"}
 
@@ -69,7 +69,9 @@ def test_a_failure_that_may_pass_is_waited_for() -> None:
     busy = ModelError("busy", kind=ErrorKind.RATE_LIMIT, status=429, retriable=True, retry_after_s=7)
     engine = script(run_of())
     assert isinstance(next(engine), Ask)
-    assert engine.send(busy) == Wait(7, None)
+    wait = engine.send(busy)
+    assert isinstance(wait, Wait)
+    assert (wait.seconds, wait.cancel_token) == (7, None)
     assert isinstance(engine.send(None), Ask)
 
 
@@ -82,6 +84,8 @@ def test_the_pause_doubles_and_has_jitter() -> None:
     first = engine.send(busy())
     engine.send(None)
     second = engine.send(busy())
+    assert isinstance(first, Wait)
+    assert isinstance(second, Wait)
     assert 1.0 <= first.seconds <= 1.25
     assert 2.0 <= second.seconds <= 2.5
 
@@ -102,8 +106,8 @@ def test_a_resumed_run_goes_on_in_the_middle_of_a_batch() -> None:
     assert isinstance(need, RunTools)
     assert [c.call_id for c in need.calls] == ["c2"]
     first = engine.send(answer_to(need))
-    assert isinstance(first, HandOut)
-    assert first.step.number == 1
+    assert isinstance(first, Step)
+    assert first.number == 1
 
 
 @pytest.mark.parametrize("where", ["asking", "running", "handing out"])
