@@ -45,6 +45,26 @@ def trim_results(
         steps[index] = replace(steps[index], tool_result=replace(result, data=digest))
 
 
+def age_results(steps: list[Any], keep_full: int) -> int:
+    """Replace all but the last *keep_full* steps by copies with a digest, where that is shorter.
+
+    Gives how many it replaced.
+
+    Args:
+        steps: The list is changed, the steps in it are not.
+    """
+    aged = 0
+    for index in range(max(0, len(steps) - max(0, keep_full))):
+        result = steps[index].tool_result
+        if not _trimmable(steps[index]):
+            continue
+        digest = _digest(result.data, result.result_key)
+        if len(dumps(digest)) < len(dumps(result.data)):
+            steps[index] = replace(steps[index], tool_result=replace(result, data=digest))
+            aged += 1
+    return aged
+
+
 def _trimmable(step: Any) -> bool:
     data = step.tool_result.data
     done = isinstance(data, dict) and data.get("__compacted__")

@@ -30,7 +30,7 @@ LAYERS = (
     ("pieces", "scaffolding", "never"),
     ("features", "*", "never"),
     ("door", "loop config drive planning", "freely"),
-    ("judges", "trajectory evals provenance subagent presets", "freely"),
+    ("judges", "trajectory evals provenance subagent context presets", "freely"),
     ("window", "cli __main__ examples testing", "freely"),
 )
 """From the ground up: a layer, its rooms (`*`: every room not named), whether its rooms import each other."""
