@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from looplet.cli.command import Command
+
+if TYPE_CHECKING:
+    from looplet.evals.cli import Expectations
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +20,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.prefix_chars = "+"  # Options are for the command behind this one.
 
 
-def _eval(options: argparse.Namespace) -> int:
-    from looplet.evals import eval_cli
+def command(expectations: Expectations | None = None) -> Command:
+    """The command; *expectations* reads the cases that say what is expected."""
 
-    return eval_cli(options.arguments)
+    def grade(options: argparse.Namespace) -> int:
+        from looplet.evals.cli import eval_cli
+
+        return eval_cli(options.arguments, expectations=expectations)
+
+    return Command("eval", "grade saved runs with eval_* functions", _arguments, grade)
 
 
-COMMAND = Command("eval", "grade saved runs with eval_* functions", _arguments, _eval)
+COMMAND = command()

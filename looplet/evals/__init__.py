@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         read_json_cases as read_json_cases,
     )
     from looplet.evals.cli import eval_cli as eval_cli
-    from looplet.evals.context import EvalContext as EvalContext
+    from looplet.evals.context import EvalContext as EvalContext, SavedRun as SavedRun
     from looplet.evals.discover import EvalFileError as EvalFileError, eval_discover as eval_discover
     from looplet.evals.gate import Standing as Standing, Verdict as Verdict, verdict as verdict
     from looplet.evals.hook import EvalHook as EvalHook
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "case": "AgentCase Case CaseError parse_cases read_json_cases",
     "cli": "eval_cli",
-    "context": "EvalContext",
+    "context": "EvalContext SavedRun",
     "discover": "EvalFileError eval_discover",
     "gate": "Standing Verdict verdict",
     "hook": "EvalHook",

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from looplet.errors import TraceError
-from looplet.evals.context import EvalContext
-from looplet.evals.discover import EvalFileError, eval_discover
+from looplet.evals.case import CaseError, parse_cases, read_json_cases
+from looplet.evals.context import SavedRun
+from looplet.evals.discover import EvalFileError, eval_discover, eval_files
 from looplet.evals.gate import verdict
 from looplet.evals.marks import demands_of, selected
 from looplet.evals.result import EvalResult
 from looplet.evals.run import eval_run_batch
 from looplet.text import escape_terminal
 
+Expectations = Callable[[Path], Mapping[str, Any]]
+"""Reads the cases in a file or folder: what is expected, by the name of the run directory."""
 
-def eval_cli(args: Sequence[str] | None = None) -> int:
+
+def eval_cli(args: Sequence[str] | None = None, *, expectations: Expectations | None = None) -> int:
     """Grade every saved run in a folder and print one line for each eval.
+
+    A run whose folder is called as a case is judged by what that case expects.
 
     Args:
         args: The command line; `sys.argv[1:]` if None.
+        expectations: Reads cases; the reader of JSON if None.
     Returns:
         0; 1 when an average is below its threshold, an eval raised or gave no usable score, a file or run
         could not be read, or there was nothing to grade; 2 for a wrong command line.
@@ -30,12 +37,16 @@ def eval_cli(args: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(args)
     try:
         evaluators = _find_evals(options)
-        contexts = _read_runs(Path(options.traces))
+        expected = _expected(options, expectations or json_expectations)
+        runs = [SavedRun(run, expected.get(run.name)) for run in _find_runs(Path(options.traces))]
+        print(f"Found {len(evaluators)} evals, {len(runs)} trajectories\n")
+        rows = eval_run_batch(evaluators, runs)
     except _NothingToDo as error:
         print(escape_terminal(str(error)))
         return 1
-    print(f"Found {len(evaluators)} evals, {len(contexts)} trajectories\n")
-    rows = eval_run_batch(evaluators, contexts)
+    except TraceError as error:
+        print(escape_terminal(f"Cannot read {error}"))
+        return 1
     failures = [_print_row(row, function, options) for row, function in zip(rows, evaluators, strict=True)]
     return _conclude(rows, [line for lines in failures for line in lines], options.threshold)
 
@@ -51,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("traces", help="folder whose subfolders are saved runs")
     parser.add_argument(
         "--evals", default=".", metavar="PATH", help="file or folder of eval_*.py (default: .)"
+    )
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        metavar="PATH",
+        help="what is expected: a file or folder of cases (default: the folder cases beside the evals)",
     )
     parser.add_argument(
         "--threshold", type=_share, default=0.0, help="least average score of each eval, 0 to 1"
@@ -81,16 +98,44 @@ def _find_evals(options: argparse.Namespace) -> list[Callable[..., Any]]:
     return chosen
 
 
-def _read_runs(folder: Path) -> list[EvalContext]:
+def _find_runs(folder: Path) -> list[Path]:
+    """The run directories right in *folder*; where there are none, those at any depth."""
     if not folder.is_dir():
         raise _NothingToDo(f"Traces directory not found: {folder}")
-    runs = sorted(path.parent for path in folder.glob("*/trajectory.json"))
-    if not runs:
-        raise _NothingToDo(f"No trajectories found in {folder}")
+    for pattern in ("*/trajectory.json", "**/trajectory.json"):
+        if runs := sorted(path.parent for path in folder.glob(pattern)):
+            return runs
+    raise _NothingToDo(f"No trajectories found in {folder}")
+
+
+def _expected(options: argparse.Namespace, read: Expectations) -> dict[str, Any]:
+    """What cases expect, by the name of the run directory."""
+    if options.cases is not None and not options.cases.exists():
+        raise _NothingToDo(f"Cases not found: {options.cases}")
+    files = eval_files(Path(options.evals))
+    beside = sorted({folder for file in files if (folder := file.parent / "cases").is_dir()})
     try:
-        return [EvalContext.from_trajectory_dir(run) for run in runs]
-    except TraceError as error:
+        return {
+            name: expected
+            for place in ([options.cases] if options.cases is not None else sorted(beside))
+            for name, expected in read(place).items()
+        }
+    except CaseError as error:
         raise _NothingToDo(f"Cannot read {error}") from error
+
+
+def json_expectations(place: Path) -> dict[str, Any]:
+    """What the cases in JSON files expect, by their ids.
+
+    Raises:
+        CaseError: a file cannot be read, or is YAML, which takes the command `looplet`.
+    """
+    files = [place] if place.is_file() else sorted(file for file in place.iterdir() if file.is_file())
+    for file in files:
+        if file.suffix in (".yaml", ".yml"):
+            raise CaseError(f"{file}: YAML is read by the command looplet eval, not by python -m looplet")
+    rows = [row for file in files if file.suffix in (".json", ".jsonl") for row in read_json_cases(file)]
+    return {case.id: case.expected for case in parse_cases(rows)}
 
 
 def _print_row(row: dict[str, Any], function: Callable[..., Any], options: argparse.Namespace) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from looplet.evals.stored import read_run
 from looplet.trajectory import Trajectory
@@ -93,6 +95,38 @@ class EvalContext:
         ctx.final_output |= run.output_facts
         ctx.metadata = run.metadata
         return ctx
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A run on disk, read when it is judged, so that thousands of them need no memory.
+
+    Attributes:
+        path: Its run directory.
+        expected: What its case expects.
+    """
+
+    path: str | Path
+    expected: Any = None
+
+
+Run: TypeAlias = EvalContext | SavedRun | str | PathLike[str]
+"""What can be judged: the context of a run, or where the run is saved."""
+
+
+def opened(run: Run) -> EvalContext:
+    """The context of *run*.
+
+    Raises:
+        FileNotFoundError, TraceError: it is saved, and cannot be read.
+    """
+    if isinstance(run, EvalContext):
+        return run
+    saved = run if isinstance(run, SavedRun) else SavedRun(os.fspath(run))
+    ctx = EvalContext.from_trajectory_dir(saved.path)
+    if saved.expected is not None:
+        ctx.expected = saved.expected
+    return ctx
 
 
 def as_task(task: Any) -> dict[str, Any]:

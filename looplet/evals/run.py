@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import Executor
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from looplet.clock import perf
-from looplet.evals.context import EvalContext
+from looplet.evals.context import EvalContext, Run, opened
 from looplet.evals.discover import load
 from looplet.evals.marks import selected
+from looplet.evals.progress import watched
 from looplet.evals.result import EvalResult
 
 Evaluator = Callable[..., Any]
 
-CHUNK = 64
-"""Contexts that travel together to an executor: enough to outweigh the trip, few enough to spread."""
+CHUNK = 32
+"""Runs that travel together to an executor: enough to outweigh the trip, few enough to spread."""
+
+AHEAD = 64
+"""Chunks that are handed to an executor before the first of them is done."""
 
 
 def eval_run(
@@ -42,49 +47,62 @@ def eval_run(
         evaluators: Functions of `ctx` or of `ctx, llm`.
         ctx: The run to look at.
         judge_llm: The backend that grades.
-        include, exclude: Tags (`eval_mark`): only evals with one of the first, none with one of the second.
+        include: Tags (`eval_mark`): only evals with one of them.
+        exclude: Tags: no evals with one of them.
     """
     return _run_all(_prepare(evaluators, include, exclude), ctx, judge_llm)
 
 
 def eval_run_batch(
     evaluators: Iterable[Evaluator],
-    contexts: Iterable[EvalContext],
+    contexts: Iterable[Run],
     *,
     judge_llm: Any = None,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
     executor: Executor | None = None,
+    progress: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Every eval over every run: one row for each eval, in their order.
 
+    Runs are taken one by one and let go when they are judged: memory holds the results, and a few runs.
+
     Args:
-        evaluators, judge_llm, include, exclude: As for `eval_run`.
-        contexts: The runs.
+        evaluators: As for `eval_run`; so are *judge_llm*, *include* and *exclude*.
+        contexts: The runs; a `SavedRun` or a path is read where and when it is judged.
         executor: Where to run: threads, processes, Dask's `client.get_executor()`. The result is the same.
+        progress: Whether to draw a bar on standard error; None draws one if that is a terminal.
     Returns:
         `{"name", "scores", "runs", "per_run"}` for each eval: the scores that were given, the number of
         runs, and each run's result as a dict. With at least one score also `avg_score`, `min_score` and
         `max_score`, rounded to three places.
+    Raises:
+        FileNotFoundError, TraceError: a saved run cannot be read.
     """
     prepared = _prepare(evaluators, include, exclude)
+    total = len(contexts) if isinstance(contexts, Sized) else None
     if executor is None:
-        by_run: Iterable[list[EvalResult]] = (_run_all(prepared, ctx, judge_llm) for ctx in contexts)
+        by_run: Iterable[list[EvalResult]] = (_run_all(prepared, opened(run), judge_llm) for run in contexts)
     else:
-        by_run = _spread(executor, prepared, list(contexts), judge_llm)
-    columns = list(zip(*by_run, strict=True)) or [()] * len(prepared)
-    return [summarise(one.name, column) for one, column in zip(prepared, columns, strict=True)]
+        by_run = _spread(executor, prepared, contexts, judge_llm)
+    rows: list[dict[str, Any]] = [
+        {"name": one.name, "scores": [], "runs": 0, "per_run": []} for one in prepared
+    ]
+    for results in watched(by_run, total, "runs", wanted=progress):
+        for row, result in zip(rows, results, strict=True):
+            _add(row, result)
+    return [_with_figures(row) for row in rows]
 
 
-def summarise(name: str, results: Sequence[EvalResult]) -> dict[str, Any]:
-    """One row of `eval_run_batch` from the results of one eval."""
-    scores = [result.score for result in results if result.score is not None]
-    row: dict[str, Any] = {
-        "name": name,
-        "scores": scores,
-        "runs": len(results),
-        "per_run": [result.to_dict() for result in results],
-    }
+def _add(row: dict[str, Any], result: EvalResult) -> None:
+    row["runs"] += 1
+    row["per_run"].append(result.to_dict())
+    if result.score is not None:
+        row["scores"].append(result.score)
+
+
+def _with_figures(row: dict[str, Any]) -> dict[str, Any]:
+    scores = row["scores"]
     if scores:
         row["avg_score"] = round(sum(scores) / len(scores), 3)
         row["min_score"] = round(min(scores), 3)
@@ -208,16 +226,21 @@ def _run_all(prepared: Sequence[_Prepared], ctx: EvalContext, judge_llm: Any) ->
     return results
 
 
-def _run_chunk(
-    prepared: Sequence[_Prepared], judge_llm: Any, contexts: Sequence[EvalContext]
-) -> list[list[EvalResult]]:
-    return [_run_all(prepared, ctx, judge_llm) for ctx in contexts]
+def _run_chunk(prepared: Sequence[_Prepared], judge_llm: Any, runs: Sequence[Run]) -> list[list[EvalResult]]:
+    return [_run_all(prepared, opened(run), judge_llm) for run in runs]
 
 
 def _spread(
-    executor: Executor, prepared: Sequence[_Prepared], contexts: Sequence[EvalContext], judge_llm: Any
-) -> Iterable[list[EvalResult]]:
-    chunks = [contexts[start : start + CHUNK] for start in range(0, len(contexts), CHUNK)]
-    # submit and not map: an executor's map may take other arguments than the standard one (Dask's does).
-    futures = [executor.submit(partial(_run_chunk, prepared, judge_llm), chunk) for chunk in chunks]
-    return chain.from_iterable(future.result() for future in futures)
+    executor: Executor, prepared: Sequence[_Prepared], runs: Iterable[Run], judge_llm: Any
+) -> Iterator[list[EvalResult]]:
+    """The results of each run, in order; only so many runs are on their way at once."""
+    judge = partial(_run_chunk, prepared, judge_llm)
+    waiting: deque[Future[list[list[EvalResult]]]] = deque()
+    rest = iter(runs)
+    while True:
+        while len(waiting) < AHEAD and (chunk := list(islice(rest, CHUNK))):
+            # submit and not map: an executor's map may take other arguments than the standard one (Dask's).
+            waiting.append(executor.submit(judge, chunk))
+        if not waiting:
+            return
+        yield from waiting.popleft().result()

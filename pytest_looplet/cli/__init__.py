@@ -12,10 +12,11 @@ __all__ = ["commands", "main"]
 
 def commands() -> list[Command]:
     """All commands."""
-    from pytest_looplet.cli import baseline, cases, cassettes, permissions, report
+    from pytest_looplet.cli import baseline, cases, cassettes, evals, permissions, report
 
     return [
-        *standard_commands(),
+        *(command for command in standard_commands() if command.name != evals.COMMAND.name),
+        evals.COMMAND,
         report.COMMAND,
         baseline.COMMAND,
         cases.COMMAND,

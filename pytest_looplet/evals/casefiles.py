@@ -22,8 +22,17 @@ def cases_beside(path: Path) -> list[Case]:
     Raises:
         CaseError: a file or a case is wrong; the text names file and line.
     """
-    folder = path.parent / "cases"
-    files = sorted(file for file in folder.glob("*") if file.suffix in SUFFIXES and file.is_file())
+    return cases_in(path.parent / "cases")
+
+
+def cases_in(place: Path) -> list[Case]:
+    """The cases in a file, or in the files of a folder.
+
+    Raises:
+        CaseError: a file or a case is wrong; the text names file and line.
+    """
+    files = [place] if place.is_file() else sorted(place.glob("*"))
+    files = [file for file in files if file.suffix in SUFFIXES and file.is_file()]
     return parse_cases(row for file in files for row in _rows(file))
 
 

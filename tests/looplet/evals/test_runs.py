@@ -10,6 +10,7 @@ from looplet.evals import (
     EvalContext,
     EvalFileError,
     EvalHook,
+    SavedRun,
     eval_cli,
     eval_discover,
     eval_mark,
@@ -254,6 +255,46 @@ def test_an_executor_changes_nothing(pool, trajectory, tmp_path):
     assert spread == here
 
 
+def test_a_saved_run_is_read_when_it_is_judged(trajectory, tmp_path):
+    trajectory.save(tmp_path / "a" / "trajectory.json")
+
+    def eval_expected(ctx):
+        return ctx.expected == 3
+
+    runs = [
+        SavedRun(tmp_path / "a", expected=3),
+        SavedRun(tmp_path / "a"),
+        str(tmp_path / "a"),
+        tmp_path / "a",
+    ]
+    assert eval_run_batch([eval_expected], runs)[0]["scores"] == [1.0, 0.0, 0.0, 0.0]
+    with ThreadPoolExecutor(2) as executor, pytest.raises(FileNotFoundError):
+        eval_run_batch([eval_expected], [tmp_path], executor=executor)
+
+
+def test_no_more_runs_are_taken_than_are_judged_soon(trajectory):
+    taken = 0
+
+    def contexts():
+        nonlocal taken
+        for _ in range(5_000):
+            taken += 1
+            yield EvalContext.from_trajectory(trajectory[:1])
+
+    seen = []
+
+    def eval_seen(ctx):
+        seen.append(taken)
+        return True
+
+    assert eval_run_batch([eval_seen], contexts())[0]["runs"] == 5_000
+    assert seen == list(range(1, 5_001))
+    taken = 0
+    with ThreadPoolExecutor(2) as executor:
+        eval_run_batch([eval_seen], contexts(), executor=executor)
+    assert seen[5_000] < 5_000
+
+
 # ---------------------------------------------------------------- hook and command
 
 
@@ -337,6 +378,47 @@ def test_the_command_prints_a_line_for_each_eval(runs, tmp_path, capsys):
     assert lines[2] == f"  - {'eval_b':<40} (no scores)"
     assert lines[3] == f"  ✗ {'eval_g':<40} avg=0.25  min=0.20  max=0.30  (2 runs)"
     assert "  overall: 0.25" in lines
+
+
+EXPECTS = "def eval_g(ctx): return ctx.expected == {'steps': ctx.step_count}\nalias = eval_g"
+
+
+@pytest.mark.parametrize("place", ["beside the evals", "by option"])
+def test_the_command_knows_what_the_cases_expect(place, runs, tmp_path, capsys):
+    evals = tmp_path / "evals"
+    cases = (evals if place == "beside the evals" else tmp_path / "elsewhere") / "cases"
+    cases.mkdir(parents=True)
+    evals.mkdir(exist_ok=True)
+    (evals / "eval_a.py").write_text(EXPECTS)
+    rows = [{"id": f"r{steps}", "task": "x", "expected": {"steps": steps}} for steps in (2, 3)]
+    (cases / "all.json").write_text(json.dumps(rows))
+    options = [] if place == "beside the evals" else ["--cases", str(cases / "all.json")]
+    assert eval_cli([str(runs), "--evals", str(evals), "--threshold", "1", *options]) == 0
+    assert "avg=1.00  min=1.00  max=1.00  (2 runs)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("all.json", "{", "all.json:1"),
+        ("all.yaml", "id: r2", "YAML is read by the command looplet eval"),
+        (None, "", "Cases not found"),
+    ],
+)
+def test_cases_that_cannot_be_read_are_red(name, text, line, runs, tmp_path, capsys):
+    (tmp_path / "eval_a.py").write_text(EXPECTS)
+    cases = tmp_path / "c"
+    if name is not None:
+        cases.mkdir()
+        (cases / name).write_text(text)
+    assert eval_cli([str(runs), "--evals", str(tmp_path), "--cases", str(cases)]) == 1
+    assert line in capsys.readouterr().out
+
+
+def test_runs_that_lie_deeper_are_found(runs, tmp_path, capsys):
+    (tmp_path / "eval_a.py").write_text("def eval_b(ctx): return True")
+    assert eval_cli([str(runs.parent), "--evals", str(tmp_path / "eval_a.py")]) == 0
+    assert "2 trajectories" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,14 @@ def test_what_is_no_case_says_why(task, name, status, why, tmp_path, capsys):
     run = save(tmp_path, task=task)
     assert main(["cases", "from-run", str(run.with_name(name))]) == status
     assert why in capsys.readouterr().err
+
+
+def test_looplet_eval_judges_a_saved_run_by_the_case_it_is_called_after(tmp_path, capsys):
+    run, evals = save(tmp_path), tmp_path / "evals"
+    assert main(["cases", "from-run", str(run), "-o", str(evals / "cases")]) == 0
+    (evals / "eval_a.py").write_text("def eval_answer(ctx): return ctx.final_output == ctx.expected")
+    command = ["eval", str(run.parent), "--evals", str(evals), "--threshold", "1"]
+    assert main(command) == 0
+    save(tmp_path, final_output={"answer": "No idea."})
+    assert main(command) == 1
+    assert "eval_answer: average 0.00 is below 1.00" in capsys.readouterr().out
