@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import re
 import textwrap
 import tomllib
 from pathlib import Path
@@ -95,14 +96,22 @@ COMMANDS = {
 """Where commands in docstrings are run."""
 
 
+BLOCK_IN_DOCSTRING = re.compile(r"\n\n {4}|```")
+
+
 def all_blocks():
+    """Place and text of each block. Only a docstring with a blank line before an indent can have one."""
     for package in ("looplet", "pytest_looplet"):
         for path in sorted((HOUSE / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                    text = ast.get_docstring(node) or ""
                     place = f"{path.relative_to(HOUSE).as_posix()}:{getattr(node, 'name', '')}"
-                    for block in blocks_of(ast.get_docstring(node) or "", place):
+                    for block in blocks_of(text, place) if BLOCK_IN_DOCSTRING.search(text) else ():
                         yield pytest.param(place, block.text, id=f"{place}:{block.place.rpartition(':')[2]}")
+
+
+ALL = list(all_blocks())
 
 
 def run_python(code, place):
@@ -118,7 +127,7 @@ def run_python(code, place):
         exec(compiled, names)
 
 
-@pytest.mark.parametrize(("place", "text"), list(all_blocks()))
+@pytest.mark.parametrize(("place", "text"), ALL)
 def test_a_block_in_a_docstring_runs(place, text, tmp_path, monkeypatch):
     if text.lstrip().startswith(("python ", "ollama ")):
         assert Path(HOUSE / COMMANDS[place]).exists()
@@ -141,5 +150,5 @@ def test_a_block_in_a_docstring_runs(place, text, tmp_path, monkeypatch):
 
 
 def test_what_is_said_of_docstrings_is_of_docstrings():
-    places = {param.values[0] for param in all_blocks()}
+    places = {param.values[0] for param in ALL}
     assert {*GIVEN, *COMMANDS} <= places
