@@ -2,11 +2,38 @@
 
 import os
 
-from hypothesis import settings
+import pytest
+
+try:
+    from hypothesis import settings
+except ImportError:
+    settings = None
 
 pytest_plugins = ["pytester"]
 
 # No deadline: a machine that does several things at once is slow now and then. In CI the examples are the
 # same in every run, so that red means the change and not the dice.
-settings.register_profile("house", deadline=None, max_examples=30, derandomize="CI" in os.environ)
-settings.load_profile("house")
+if settings is not None:
+    settings.register_profile("house", deadline=None, max_examples=30, derandomize="CI" in os.environ)
+    settings.load_profile("house")
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Know the settings of a plugin that is not installed, so that what is missing is told below."""
+    if not pluginmanager.hasplugin("asyncio"):
+        for name in ("asyncio_mode", "asyncio_default_fixture_loop_scope"):
+            parser.addini(name, "of pytest-asyncio")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Without the tools of development `pytest --help` works, and nothing is run."""
+    if settings is None:
+        raise pytest.UsageError("these tests need the tools of development: pip install -e '.[dev]'")
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """pytest's own, without the plugins that are installed to be tested beside ours only."""
+    names = ("randomly", "recording", "rerunfailures", "inline_snapshot", "syrupy")
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in names))
+    return pytester

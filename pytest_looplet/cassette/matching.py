@@ -1,8 +1,8 @@
 """When two requests are the same: the one place where a request is brought into its normal form.
 
 Order of keys, ids of tool calls, hints for a prompt cache, headers and host do not count. What does count is
-split into the parts that a drift is reported by: model, tools, params, prompt, history. Each is a digest; turns
-are digested one behind the other, so a request that continues an earlier one costs only what it added.
+split into the parts that a drift is reported by: model, tools, params, prompt, history. Each is a digest;
+turns are digested one behind the other, so a request that continues an earlier one costs only what it added.
 """
 
 from __future__ import annotations

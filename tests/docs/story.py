@@ -42,7 +42,11 @@ CALLS_A_MODEL = re.compile(
     r"--looplet-(record|live|mode=(rewrite|missing|tail))|^(\w+=\S+ )*python (?!-m (pytest|looplet ))"
 )
 FOREIGN = ("OPENAI_", "ANTHROPIC_", "OLLAMA_", "PYTEST_", "GITHUB_", "CI", "PYTHONDONTWRITEBYTECODE", "COV_")
-OWN_PLUGINS = "-p no:cacheprovider -p no:asyncio -p no:anyio -p no:benchmark -p no:cov -p no:hypothesispytest"
+OTHERS_AWAY = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_ADDOPTS": "-p no:cacheprovider -p pytest_looplet.plugin",
+}
+"""For pytest in our own environment, which has plugins that a reader has not."""
 SERVES = re.compile(r"python -m looplet\.testing\.provider (\S+) --port (\d+) &$")
 
 CHECKED_NOT_RUN = {
@@ -230,7 +234,7 @@ class Story:
             "HOME": str(self.folder),
             "PYTHONIOENCODING": "utf-8",
             "NO_COLOR": "1",
-            "PYTEST_ADDOPTS": OWN_PLUGINS if self.installs is None else "-p no:cacheprovider",
+            **(OTHERS_AWAY if self.installs is None else {"PYTEST_ADDOPTS": "-p no:cacheprovider"}),
         }
 
     @contextlib.contextmanager

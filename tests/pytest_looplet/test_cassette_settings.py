@@ -33,7 +33,7 @@ def echo(request):
 
 @pytest.fixture
 def suite(pytester, monkeypatch):
-    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "PYTEST_ADDOPTS"):
+    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(helper=ASKS)
     return pytester

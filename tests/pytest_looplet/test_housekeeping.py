@@ -33,7 +33,7 @@ RECORD = ("--looplet-record", "--looplet-model=openai:tiny")
 @pytest.fixture
 def suite(pytester, monkeypatch):
     """Two tests with their three cassettes, and a function that runs pytest and gives its looplet lines."""
-    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "PYTEST_ADDOPTS"):
+    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(test_a=textwrap.dedent(TWO_TESTS))
     with LocalProvider([ANSWER] * 3) as provider, pytest.MonkeyPatch.context() as patch:

@@ -45,7 +45,7 @@ class TestIt:
 
 @pytest.fixture
 def suite(pytester, monkeypatch):
-    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "PYTEST_ADDOPTS"):
+    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     pytester.makeconftest(textwrap.dedent(CONFTEST))
     pytester.makepyfile(test_a=textwrap.dedent(TESTS))
