@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from looplet.router import ModelRouter
     from looplet.skills import Skill
     from looplet.telemetry import Tracer
-    from looplet.validation import OutputSchema
+    from looplet.validation import AnySchema
 
 DEFAULT_MAX_STEPS = 15
 
@@ -67,7 +67,8 @@ class LoopConfig(Plain):
         tracer: Records spans.
         recovery_registry: Advice for unreadable replies.
         compact_service: Shortens the history when a hook or an overflow asks for it.
-        output_schema: What the arguments of `done` must look like.
+        output_schema: What the arguments of `done` must look like: an `OutputSchema`, a `DoneValidator`, the
+            class of a pydantic model, or a JSON Schema.
         initial_checkpoint: Where to start from.
         memory_sources: Text that every request carries.
         cache_policy: What a provider may cache.
@@ -112,7 +113,7 @@ class LoopConfig(Plain):
     tracer: Tracer | None = None
     recovery_registry: RecoveryRegistry | None = None
     compact_service: CompactService | None = None
-    output_schema: OutputSchema | None = None
+    output_schema: AnySchema | None = None
     initial_checkpoint: Checkpoint | None = None
     memory_sources: list[Any] = field(default_factory=list)
     cache_policy: CachePolicy | None = None

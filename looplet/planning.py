@@ -322,9 +322,9 @@ def _output_check(config: LoopConfig) -> Callable[[dict[str, Any]], list[str]] |
     schema = config.output_schema
     if schema is None:
         return None
-    from looplet.validation import validate_args
+    from looplet.validation import output_check
 
-    return lambda args: validate_args(schema, args).errors
+    return output_check(schema)
 
 
 def _compaction(service: CompactService, reason: str) -> Callable[[Run], Any]:

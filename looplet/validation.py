@@ -6,11 +6,13 @@ and what `LoopConfig.output_schema` takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from functools import partial
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from looplet.errors import ConfigError
+from looplet.schema import compile_schema
 from looplet.tools import BaseToolRegistry, ToolSpec, refused
 from looplet.types import ErrorKind, ToolCall, ToolResult
 from looplet.values import bounded
@@ -132,6 +134,58 @@ def validate_args(schema: OutputSchema, args: Mapping[str, Any]) -> ValidationRe
     unknown = [f"unknown field: {name!r}" for name in given if name not in known]
     errors += unknown if schema.strict else []
     return ValidationResult(not errors, errors, [] if schema.strict else unknown)
+
+
+class PydanticModel(Protocol):
+    """The class of a pydantic model (version 2)."""
+
+    def model_validate(self, obj: Any) -> Any:
+        """An instance made of *obj*; raises where it does not fit."""
+        ...
+
+
+AnySchema: TypeAlias = "OutputSchema | DoneValidator | PydanticModel | Mapping[str, Any]"
+"""What `LoopConfig.output_schema` takes: fields, a validator, a pydantic model's class, a JSON Schema."""
+
+
+def output_check(schema: AnySchema) -> Callable[[dict[str, Any]], list[str]]:
+    """What says what is wrong with the arguments of `done`.
+
+    Raises:
+        ConfigError: *schema* is none of what may be given.
+    """
+    if isinstance(schema, OutputSchema):
+        fields = schema
+        return lambda args: validate_args(fields, args).errors
+    if isinstance(schema, Mapping):
+        return compile_schema(dict(schema))
+    for name, check in (("validate_done", _by_validator), ("model_validate", _by_pydantic)):
+        method = getattr(schema, name, None)
+        if callable(method):
+            return partial(check, method)
+    raise ConfigError(
+        f"LoopConfig(output_schema={bounded(repr(schema), 200)}): give an OutputSchema, a DoneValidator, the "
+        "class of a pydantic model, or a JSON Schema"
+    )
+
+
+def _by_validator(validate: Callable[[dict[str, Any]], ValidationResult], args: dict[str, Any]) -> list[str]:
+    found = validate(args)
+    return [] if found.valid else found.errors or ["it is not valid"]
+
+
+def _by_pydantic(validate: Callable[[Any], Any], args: dict[str, Any]) -> list[str]:
+    try:
+        validate(args)
+    except ValueError as problem:  # pydantic's own is one
+        told = getattr(problem, "errors", None)
+        return [_sentence(error) for error in told()] if callable(told) else [str(problem)]
+    return []
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    where = ".".join(map(str, error.get("loc", ())))
+    return f"field {where!r}: {error.get('msg')}" if where else str(error.get("msg"))
 
 
 class ValidatingToolRegistry(BaseToolRegistry):

@@ -3,9 +3,12 @@
 import asyncio
 from typing import Any
 
+import pydantic
 import pytest
 
+from looplet import LoopConfig, async_run_loop, run_loop, tool
 from looplet.errors import ConfigError
+from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call
 from looplet.tools import BaseToolRegistry, ToolSpec
 from looplet.types import ErrorKind, ToolCall
 from looplet.validation import (
@@ -140,3 +143,72 @@ def test_a_validator_of_done():
     assert (result.valid, result.errors) == (False, ["missing required done field: 'summary'"])
     assert result.warnings == ["unexpected done field: 'other'"]
     assert SimpleDoneValidator(["a"]).validate_done({"a": 1}).valid
+
+
+class Line(pydantic.BaseModel):
+    sku: str
+    count: int = pydantic.Field(gt=0)
+
+
+class Order(pydantic.BaseModel):
+    """What the agent answers."""
+
+    lines: list[Line]
+    note: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def not_empty(self):
+        if not self.lines:
+            raise ValueError("an order has lines")
+        return self
+
+
+SCHEMAS = {
+    "pydantic": (Order, "field 'lines.0.count': Input should be greater than 0"),
+    "JSON Schema": (
+        {"properties": {"lines": {"items": {"properties": {"count": {"minimum": 1}}}}}},
+        "lines[0].count",
+    ),
+    "a validator": (SimpleDoneValidator(["lines", "reason"]), "missing required done field: 'reason'"),
+    "fields": (
+        OutputSchema([FieldSpec("lines", "list"), FieldSpec("reason", "str")]),
+        "missing required field: 'reason'",
+    ),
+}
+
+
+@tool(name="done")
+def order(lines: list, reason: str = "", note: str = "") -> str:
+    """Answer."""
+    return "taken"
+
+
+BAD = {"lines": [{"sku": "a", "count": 0}]}
+GOOD = {"lines": [{"sku": "a", "count": 2}], "reason": "asked for"}
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize(("schema", "says"), SCHEMAS.values(), ids=SCHEMAS)
+def test_an_answer_that_does_not_fit_goes_back_to_the_model(mode, schema, says):
+    script = [call("done", **BAD), call("done", **GOOD)]
+    config = LoopConfig(output_schema=schema)
+    if mode == "sync":
+        found = run_loop(ScriptedChatBackend(script), "t", [order], config=config)
+    else:
+        found = asyncio.run(async_run_loop(AsyncScriptedChatBackend(script), "t", [order], config=config))
+    rejected, accepted = [step.tool_result.data for step in found.steps]
+    assert rejected["rejected"] is True
+    assert says in rejected["reason"]
+    assert (accepted, found.final_output) == ("taken", GOOD)
+
+
+def test_what_a_model_says_of_the_whole_is_told_too():
+    llm = ScriptedChatBackend([call("done", lines=[]), call("done", **GOOD)])
+    found = run_loop(llm, "t", [order], config=LoopConfig(output_schema=Order))
+    assert "an order has lines" in found.steps[0].tool_result.data["reason"]
+
+
+@pytest.mark.parametrize("schema", [5, "Order", object()])
+def test_what_is_no_schema_is_refused_at_once(schema):
+    with pytest.raises(ConfigError, match="class of a pydantic model"):
+        run_loop(ScriptedChatBackend([]), "t", [order], config=LoopConfig(output_schema=schema))
