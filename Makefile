@@ -3,6 +3,8 @@
 # make test-all   run the slow ones too, as CI does
 # make lint    ruff, mypy, pyright
 # make check   lint and test-all: what a change must pass
+# make bench   time each part beside its floor, into docs/performance.md
+# make bench-peers   the same beside other libraries, each in an environment of its own (400 MB)
 # make clean   remove what the targets made
 #
 # Needs Python 3.11 or newer and make. Everything is installed into .venv; a second run installs nothing.
@@ -16,7 +18,7 @@ REPORT := looplet-report.json
 # Tests start many Pythons; without compiled files each would compile the packages again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all lint check clean help
+.PHONY: demo test test-all lint check bench bench-peers clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -38,6 +40,13 @@ lint: $(VENV)/.dev
 	$(BIN)/pyright
 
 check: lint test-all
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -p benchmark tests/benchmarks/bench_*.py --benchmark-json=$(VENV)/bench.json
+	$(BIN)/python tests/benchmarks/table.py $(VENV)/bench.json docs/performance.md
+
+bench-peers: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/peers/compare.py --page docs/performance.md
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[openai]'
