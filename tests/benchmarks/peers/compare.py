@@ -2,9 +2,10 @@
 
     python tests/benchmarks/peers/compare.py [--environments DIR] [--rounds N] [--page PAGE.md]
 
-Each peer has an environment of its own, pinned in `requirements/`, made once below DIR (default: `looplet-peers`
-in the folder for temporary files). Jobs are interleaved, one round after the other, so that a slow moment of
-the machine hits all alike; a figure is the median of the rounds. Compare the ratios, never the seconds.
+Each peer has an environment of its own, pinned in `requirements/`, made once below DIR (default:
+`looplet-peers` in the folder for temporary files). Jobs are interleaved, one round after the other, so that
+a slow moment of the machine hits all alike; a figure is the median of the rounds. Compare the ratios, never
+the seconds.
 """
 
 from __future__ import annotations
