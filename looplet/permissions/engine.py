@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from looplet.errors import ConfigError
-from looplet.permissions.asking import answer_of
+from looplet.permissions.asking import Answer, answer_of, answer_of_async
 from looplet.permissions.audit import AuditLog, record_of
 from looplet.permissions.cover import Covers
 from looplet.permissions.explain import told
@@ -34,7 +35,7 @@ class PermissionEngine:
     Attributes:
         rules: The rules. One that an earlier rule covers can never count, and is warned about.
         default: For calls that no rule is about: ALLOW or DENY. ASK needs a rule, and counts as DENY here.
-        ask_handler: Who is asked about calls under an ASK rule. Without one they are denied.
+        ask_handler: Who is asked about calls under an ASK rule; may be async. Without one they are denied.
         denials: One `{"tool", "args", "rule", "reason"}` for each denied call: a copy that later edits
             do not reach, with long values cut and secrets replaced. The oldest go when there are more
             than the audit log keeps.
@@ -92,11 +93,31 @@ class PermissionEngine:
         Args:
             step: The step that the call becomes, for the audit log.
         """
-        return self._evaluate(call, self.default, step)
+        return self.begin(call, step=step).outcome()
+
+    async def evaluate_async(self, call: ToolCall, *, step: int | None = None) -> PermissionOutcome:
+        """`evaluate` on an event loop, which a question does not hold up."""
+        return await self.begin(call, step=step).outcome_async()
 
     def evaluate_done(self, call: ToolCall, *, step: int | None = None) -> PermissionOutcome:
         """Decide about the call that ends a run: only a rule counts, the default does not."""
-        return self._evaluate(call, PermissionDecision.ALLOW, step)
+        return self.begin(call, step=step, ends=True).outcome()
+
+    def begin(self, call: ToolCall, *, step: int | None = None, ends: bool = False) -> Evaluation:
+        """Look which rule is about *call*, and ask nobody yet.
+
+        Args:
+            step: The step that the call becomes, for the audit log.
+            ends: It is the call that ends a run, about which only a rule counts.
+        """
+        default = PermissionDecision.ALLOW if ends else self.default
+        try:
+            seen = snapshot(call)
+            judged: PermissionOutcome | _Question = self._judge(seen, default)
+        except Exception as error:
+            seen = None
+            judged = _denied(None, f"the call cannot be judged ({_named(error)})", by="engine")
+        return Evaluation(self, call, seen, step, judged)
 
     def explain(self, call: ToolCall) -> str:
         """Every rule with what it says of *call*, one a line; nobody is asked and nothing is recorded."""
@@ -112,14 +133,6 @@ class PermissionEngine:
         if earlier:
             text = f"rule {number} ({rule}) never counts: rule {earlier} decides first"
             warnings.warn(f"{text}; put the narrower rule before it", stacklevel=4)
-
-    def _evaluate(self, call: ToolCall, default: PermissionDecision, step: int | None) -> PermissionOutcome:
-        try:
-            seen = snapshot(call)
-            outcome = replace(self._judge(seen, default), call=seen)
-        except Exception as error:
-            outcome = _denied(None, f"the call cannot be judged ({_named(error)})", by="engine")
-        return self._recorded(outcome, call, step)
 
     def _recorded(self, outcome: PermissionOutcome, call: ToolCall, step: int | None) -> PermissionOutcome:
         try:
@@ -138,7 +151,7 @@ class PermissionEngine:
                 del self.denials[: -self.audit.limit]
         return outcome
 
-    def _judge(self, call: ToolCall, default: PermissionDecision) -> PermissionOutcome:
+    def _judge(self, call: ToolCall, default: PermissionDecision) -> PermissionOutcome | _Question:
         unsure: tuple[PermissionRule, str] | None = None
         tool, args = call.tool.casefold(), call.args
         for rule in tuple(self.rules):
@@ -157,22 +170,71 @@ class PermissionEngine:
         missed = f"; {unsure[0]} did not, because of a doubt: {unsure[1]}" if unsure else ""
         return _by_default(default, None, f"no rule matched{missed}")
 
-    def _ask(self, call: ToolCall, rule: PermissionRule, reason: str) -> PermissionOutcome:
+    def _ask(self, call: ToolCall, rule: PermissionRule, reason: str) -> PermissionOutcome | _Question:
         handler = self.ask_handler
         if handler is None:
             cause = "a person has to agree and nobody can be asked (no ask_handler)"
             return _denied(rule, cause, reason)
-        try:
-            answer = answer_of(lambda: handler(snapshot(call), rule), self.ask_timeout_s)
-        except TimeoutError as error:
+        return _Question(lambda: handler(snapshot(call), rule), rule, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A call that a person decides about."""
+
+    put: Callable[[], object]
+    rule: PermissionRule
+    reason: str
+
+    def settled(self, answer: Answer) -> PermissionOutcome:
+        """What the answer means: only a clear yes lets the call run."""
+        rule, reason, said, error = self.rule, self.reason, answer.value, answer.error
+        if isinstance(error, TimeoutError):
             return _denied(rule, str(error) or "the question timed out", reason, asked=True)
-        except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit) as error:
+        if error is not None:
             return _denied(rule, f"asking failed ({_named(error)})", reason, asked=True)
-        if isinstance(answer, str) and answer == PermissionDecision.ALLOW:
+        if isinstance(said, str) and said == PermissionDecision.ALLOW:
             return PermissionOutcome(PermissionDecision.ALLOW, rule, reason, asked=True, by="person")
-        if isinstance(answer, str) and answer == PermissionDecision.DENY:
+        if isinstance(said, str) and said == PermissionDecision.DENY:
             return _denied(rule, "refused by the person asked", reason, asked=True, by="person")
-        return _denied(rule, f"no usable answer ({answer!r:.80})", reason, asked=True)
+        return _denied(rule, f"no usable answer ({said!r:.80})", reason, asked=True)
+
+
+class Evaluation:
+    """A decision on its way: made, or left to a person. Its outcome is taken once, and recorded then.
+
+    Attributes:
+        asks: Whether a person decides.
+    """
+
+    def __init__(
+        self,
+        engine: PermissionEngine,
+        call: ToolCall,
+        seen: ToolCall | None,
+        step: int | None,
+        judged: PermissionOutcome | _Question,
+    ) -> None:
+        self._engine, self._call, self._seen, self._step = engine, call, seen, step
+        self._judged = judged
+        self.asks = isinstance(judged, _Question)
+
+    def outcome(self) -> PermissionOutcome:
+        """What was decided; waits for the person, where one decides."""
+        judged = self._judged
+        if isinstance(judged, _Question):
+            judged = judged.settled(answer_of(judged.put, self._engine.ask_timeout_s))
+        return self._recorded(judged)
+
+    async def outcome_async(self) -> PermissionOutcome:
+        """The same on an event loop, which goes on meanwhile."""
+        judged = self._judged
+        if isinstance(judged, _Question):
+            judged = judged.settled(await answer_of_async(judged.put, self._engine.ask_timeout_s))
+        return self._recorded(judged)
+
+    def _recorded(self, outcome: PermissionOutcome) -> PermissionOutcome:
+        return self._engine._recorded(replace(outcome, call=self._seen), self._call, self._step)
 
 
 def _denied(

@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, TypeVar
+
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.hook_decision import Allow, Deny, HookDecision
-from looplet.permissions.engine import PermissionEngine
+from looplet.permissions.asking import on_event_loop
+from looplet.permissions.engine import Evaluation, PermissionEngine
 from looplet.permissions.rule import ATOMS, PermissionOutcome
 from looplet.types import ToolCall
+
+T = TypeVar("T", HookDecision, bool)
+
+
+class Asking(HookDecision):
+    """A denial, until it is awaited: then what the person said. Who does not wait lets nothing run."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: Callable[[], Awaitable[HookDecision | bool]]) -> None:
+        super().__init__(permission="deny", block="a person is still being asked")
+        self._answer = answer
+
+    def __await__(self) -> Generator[Any, None, HookDecision | bool]:
+        return self._answer().__await__()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def _settled(evaluation: Evaluation, then: Callable[[PermissionOutcome], T]) -> T | Asking:
+    """What *then* makes of the outcome; on an event loop a question is answered when it is awaited."""
+    if not (evaluation.asks and on_event_loop()):
+        return then(evaluation.outcome())
+
+    async def answer() -> T:
+        return then(await evaluation.outcome_async())
+
+    return Asking(answer)
 
 
 class PermissionHook:
     """Asks a `PermissionEngine` about every call of a run, once.
+
+    Where a person decides, an event loop is not held up: the answer is an awaitable there.
 
     Attributes:
         engine: The engine.
@@ -29,22 +64,27 @@ class PermissionHook:
         call = payload.tool_call
         if call is None:
             return Deny("permission denied: the event names no call")
-        outcome = self.engine.evaluate(call, step=payload.step_num)
-        self._judged[call.call_id] = outcome, payload.step_num
-        return _decision(outcome, call)
+        step = payload.step_num
 
-    def check_permission(self, tool_call: ToolCall, state: object) -> bool:
+        def decided(outcome: PermissionOutcome) -> HookDecision:
+            self._judged[call.call_id] = outcome, step
+            return _decision(outcome, call)
+
+        return _settled(self.engine.begin(call, step=step), decided)
+
+    def check_permission(self, tool_call: ToolCall, state: object) -> bool | Asking:
         """Whether *tool_call* may run: as `on_event` said, or judged again if it was changed since."""
         outcome, step = self._judged.pop(tool_call.call_id, (None, None))
-        if outcome is None or not _is_about(outcome, tool_call):
-            outcome = self.engine.evaluate(tool_call, step=step)
-        return outcome.allowed
+        if outcome is not None and _is_about(outcome, tool_call):
+            return outcome.allowed
+        return _settled(self.engine.begin(tool_call, step=step), lambda outcome: outcome.allowed)
 
     def check_done_permission(self, tool_call: ToolCall, state: object) -> HookDecision:
         """Whether the run may end with *tool_call*: only a rule can forbid it."""
         taken = getattr(state, "step_count", None)
         step = taken + 1 if isinstance(taken, int) else None
-        return _decision(self.engine.evaluate_done(tool_call, step=step), tool_call)
+        evaluation = self.engine.begin(tool_call, step=step, ends=True)
+        return _settled(evaluation, lambda outcome: _decision(outcome, tool_call))
 
 
 def _decision(outcome: PermissionOutcome, call: ToolCall) -> HookDecision:

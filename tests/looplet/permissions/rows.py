@@ -41,7 +41,9 @@ def engine_rows(base):
     yield refused.evaluate(ToolCall("pay")).by == "person"
     waiting = threading.Event()
     hangs = PermissionEngine(ask_handler=lambda c, r: waiting.wait(5), ask_timeout_s=0.01).ask("pay")
-    yield "within" in hangs.evaluate(ToolCall("pay")).reason
+    yield hangs.evaluate(ToolCall("pay")).reason.startswith("no answer within")
+    breaks = PermissionEngine(ask_handler=lambda c, r: c.nothing).ask("pay")
+    yield breaks.evaluate(ToolCall("pay")).reason.startswith("asking failed")
     waiting.set()
     for broken in test_engine.NO_CALLS.values():
         yield PermissionEngine(default=ALLOW).allow("*").evaluate(broken).denied
@@ -132,6 +134,9 @@ def path_rows(base):
             path = path.replace("{WS}", str(ws)).replace("{BASE}", str(ws.parent))
         got = test_matchers.answer(path_within(ws), {"path": path})
         yield got in (("no", "unsure") if wanted == "unsure_or_no" else (wanted,))
+    for args, wanted in test_matchers.DEFAULTS.values():
+        yield test_matchers.answer(path_within(ws, default="."), args) == wanted
+        yield test_matchers.answer(path_within(ws, default=".."), args) == ("no" if not args else wanted)
     inside = test_commands.build(base / "within")
     for pattern, command, covered in test_commands.WITHIN:
         engine = PermissionEngine().allow("bash", arg_matcher=command_within(pattern, inside))

@@ -142,4 +142,4 @@ def test_PE_12_the_trajectory_holds_each_decision():
         (4, "done", "allow", "default", "default"),
     ]
     assert all(d.details["source"].startswith("test_audit.py:") for d in run.decisions[:3])
-    assert [record.step for record in engine.audit] == [1, 2, None, None]
+    assert [record.step for record in engine.audit] == [1, 2, 3, 4]

@@ -118,6 +118,21 @@ def test_PE_06_paths_by_their_real_place(path, wanted, ws):
     assert got in (("no", "unsure") if wanted == "unsure_or_no" else (wanted,))
 
 
+DEFAULTS = {
+    "left out": ({}, "yes"),
+    "given": ({"path": "a.py"}, "yes"),
+    "given, and outside": ({"path": "../x"}, "no"),
+    "given, and no text": ({"path": None}, "unsure"),
+}
+
+
+@pytest.mark.parametrize(("args", "wanted"), DEFAULTS.values(), ids=DEFAULTS)
+def test_a_path_that_is_left_out_stands_for_the_default(tmp_path, args, wanted):
+    assert answer(path_within(tmp_path, default="."), args) == wanted
+    assert answer(path_within(tmp_path), {}) == "unsure"
+    assert answer(path_within(tmp_path, default=".."), {}) == "no"
+
+
 def test_PE_06_case_is_a_doubt(tmp_path):
     (tmp_path / "Secret").mkdir()
     matcher = path_within(tmp_path / "Secret")
