@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ class EvalContext:
         steps: The steps, in order.
         task: What the agent was asked; a task that is no dict is `{"description": task}`.
         final_output: Arguments of the accepted call of the done tool; empty without one.
-        session_log_text: The run's log as text.
+        session_log_text: The run's log as text, without durations.
         metadata: Anything else known of the run.
         expected: What the case expects; None outside a case.
         stop_reason: Why the run ended; `done` where the agent finished.
@@ -137,5 +137,12 @@ def as_task(task: Any) -> dict[str, Any]:
 
 
 def log_text(steps: Sequence[Step]) -> str:
-    """A log of *steps*, one line each: the same for a live run and a stored one."""
-    return "\n".join(step.pretty() for step in steps)
+    """A log of *steps*, one line each: the same for a live run, a stored one, and a replay of either.
+
+    Durations are left out: a judge that is shown this text would else be asked something new in each replay.
+    """
+    return "\n".join(_timeless(step).pretty() for step in steps)
+
+
+def _timeless(step: Step) -> Step:
+    return replace(step, tool_result=replace(step.tool_result, duration_ms=0.0))

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -65,6 +66,13 @@ def test_F60_a_context_from_disk_equals_the_live_one(trajectory, tmp_path):
     assert live.tool_sequence == ["look", "pay", "done"]
     assert [s.number for s in stored.errors] == [1]
     assert stored.metadata["who"] == "me"
+
+
+def test_a_slower_replay_shows_a_judge_the_same_text(trajectory):
+    slow = [replace(s, tool_result=replace(s.tool_result, duration_ms=99.0)) for s in trajectory.steps]
+    later = EvalContext.from_trajectory(replace(trajectory, steps=tuple(slow)))
+    assert later.session_log_text == EvalContext.from_trajectory(trajectory).session_log_text
+    assert [step.tool_result.duration_ms for step in later.steps] == [99.0] * 3
 
 
 def test_an_eval_that_changes_its_context_changes_no_other(trajectory):
