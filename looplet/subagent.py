@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
+from hashlib import sha256
 from threading import Lock
 from typing import Any, TypeAlias
 
@@ -26,7 +27,9 @@ from looplet.session import SessionLog
 from looplet.skills import SHELF_TOOLS
 from looplet.tools import BaseToolRegistry, tool, tools_from
 from looplet.tools.decorator import done
+from looplet.tools.running import running_call
 from looplet.types import AgentState, DefaultState, Step, Usage
+from looplet.values import dumps
 
 Summary: TypeAlias = Callable[[Any, SessionLog, list[Step]], dict[str, Any]]
 """`(state, session_log, steps) -> dict` that is merged into a result."""
@@ -86,12 +89,14 @@ def run_sub_loop(
         build_summary: Adds to the result.
         state_mutating_tools: Names of tools that it does not get. The done tool it always has.
         conversation: Continued in a fork.
-        subagent_id: Its name and run id; a fresh id by default.
+        subagent_id: Its name and run id; by default one that follows from the call that starts it, so that
+            a replay has the same; a fresh one outside of runs.
 
     Returns:
         `answer` (the answer as text, or None), `final_output` (arguments of its done call, or None),
-        `stop_reason`, `steps` (dicts), `llm_calls`, `usage` (token counts), `entities`, `findings`,
-        `highlights`, `summary` (one line of text), `subagent_id`, and what *build_summary* gives.
+        `stop_reason`, `steps` (dicts, without times and ids), `llm_calls`, `usage` (token counts),
+        `entities`, `findings`, `highlights`, `summary` (one line of text), `subagent_id`, and what
+        *build_summary* gives.
 
     Raises:
         ConfigError: There are no tools.
@@ -160,7 +165,7 @@ class _SubAgent:
         self.state = state
         self.build_summary = build_summary
         self.conversation = conversation
-        self.id = subagent_id or clock.new_id()
+        self.id = subagent_id or _own_id(self.parent)
         self.log = SessionLog()
         self.steps: list[Step] = []
         self.llm_calls = 0
@@ -280,7 +285,7 @@ class _SubAgent:
             "final_output": output,
             "stop_reason": self.heard.stop_reason,
             "entities": entities,
-            "steps": [step.to_dict() for step in self.steps],
+            "steps": [_told(step) for step in self.steps],
             "llm_calls": self.llm_calls,
             "usage": self.heard.usage.to_dict(),
             "findings": [text for entry in self.log.entries for text in entry.findings],
@@ -309,6 +314,27 @@ class _Heard(RunObserver):
 
     def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
         self.stop_reason = stop_reason
+
+
+def _own_id(parent: Run | None) -> str:
+    """12 hex characters; inside a run they follow from the call, so that a replay of the run has them too."""
+    call = running_call.get()
+    if parent is None or call is None:
+        return clock.new_id()
+    with _adding:
+        number = next((p.number for p in parent.pending if p.call is call), 0)
+        place = [parent.plan.config.session_id, parent.plan.task, number, call.tool, call.args]
+        key = dumps(place)
+        count = parent.runs_inside[key] = parent.runs_inside.get(key, 0) + 1
+    return sha256(f"{key} {count}".encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _told(step: Step) -> dict[str, Any]:
+    """A step as a dict, without what is another one in each execution: a model may be sent this."""
+    told = step.to_dict()
+    told["call"].pop("call_id", None)
+    told["result"].pop("duration_ms", None)
+    return told
 
 
 def _is_inherited(hook: object) -> bool:

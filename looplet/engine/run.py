@@ -226,6 +226,7 @@ class Run:
         self.told_task: tuple[Any, str] | None = None
         self.thread: Thread | None = None
         self.thread_sent = 0
+        self.runs_inside: dict[str, int] = {}
 
     def next_number(self) -> int:
         """The number of the next step."""

@@ -82,7 +82,7 @@ class OpenTelemetryHook(RunObserver):
         self._about_tools: dict[str, str] = {}
         self._usage = Usage()
         self._has_usage = False
-        self._run_id = ""
+        self._run_id = self._outer = ""
 
     def for_child(self) -> OpenTelemetryHook:
         """The hook of a run that a tool of this run starts: its span is inside that of the call."""
@@ -91,13 +91,17 @@ class OpenTelemetryHook(RunObserver):
         call = running_call.get()
         span, _ = self._tools.get(call.call_id, (self._run, 0.0)) if call else (self._run, 0.0)
         child._around = self._writer.context_of(span) if span is not None else None
+        child._outer = f"{self._run_id}/"
         return child
 
     def run_started(self, task: object, *, run_id: str) -> None:
         """Open the span of the run."""
         self._outside = self._writer.current()
-        self._run_id = run_id
-        about: dict[str, Any] = {"gen_ai.operation.name": "invoke_agent", "gen_ai.conversation.id": run_id}
+        self._run_id = f"{self._outer}{run_id}"
+        about: dict[str, Any] = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.conversation.id": self._run_id,
+        }
         if self._agent_name:
             about["gen_ai.agent.name"] = self._agent_name
         if self._provider:

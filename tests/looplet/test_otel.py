@@ -208,7 +208,8 @@ def test_calls_at_once_keep_apart_and_a_sub_agent_is_inside_its_call(exported, m
     assert exported.tree() == [
         ("invoke_agent", [("chat", []), delegated, delegated, ("chat", []), ("execute_tool done", [])])
     ]
-    assert {s.attributes["gen_ai.conversation.id"] for s in exported.named("invoke_agent")} > {"a", "b"}
+    outer, *inside = [s.attributes["gen_ai.conversation.id"] for s in exported.named("invoke_agent")]
+    assert sorted(inside) == [f"{outer}/a", f"{outer}/b"]
     delegates = {s.context.span_id: s.attributes for s in exported.named("execute_tool delegate")}
     assert len(delegates) == 2
 

@@ -35,7 +35,14 @@ from looplet import (
 from looplet.conversation import Message, MessageRole
 from looplet.engine.scope import current_run
 from looplet.subagent import clone_tools_excluding
-from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls
+from looplet.testing import (
+    AsyncScriptedBackend,
+    AsyncScriptedChatBackend,
+    ScriptedBackend,
+    ScriptedChatBackend,
+    call,
+    calls,
+)
 from looplet.types import ChatReply
 
 pytestmark = pytest.mark.slow
@@ -252,6 +259,29 @@ class TestInsideARun:
             [delegating(mode, {"a": [counted("done", answer="")]})],
         )
         assert current_run.get() is None
+
+    def test_what_a_model_is_sent_of_it_is_the_same_in_every_execution(self, mode):
+        def told():
+            @tool(name="delegate")
+            def sync() -> object:
+                """Ask two."""
+                done = [counted("done", answer="a")]
+                return [run_sub_loop(ScriptedBackend([counted("look", q="x"), *done]), "s") for _ in range(2)]
+
+            @tool(name="delegate")
+            async def asynchronous() -> object:
+                """Ask two."""
+                done = [counted("done", answer="a")]
+                inner = [AsyncScriptedBackend([counted("look", q="x"), *done]) for _ in range(2)]
+                return await asyncio.gather(*[async_run_sub_loop(llm, "s") for llm in inner])
+
+            script = [counted("delegate"), counted("delegate"), DONE]
+            found = run(mode, script, [look, sync if mode == "sync" else asynchronous])
+            return [step.tool_result.data for step in found.steps[:2]]
+
+        one, other = told(), told()
+        assert one == other
+        assert len({inner["subagent_id"] for step in one for inner in step}) == 4
 
 
 class TestOnItsOwn:
