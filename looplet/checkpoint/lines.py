@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from json import JSONDecoder
+from json import loads
 from typing import Any
 
 from looplet.encode import line_encoder
@@ -16,8 +16,8 @@ from looplet.values import dumps
 
 VERSION = 1
 
-_decode = JSONDecoder().decode
 _encode = line_encoder()
+_TAIL = len(', "crc": "00000000"}\n')
 
 
 def body(record: dict[str, Any]) -> bytes:
@@ -31,53 +31,68 @@ def body(record: dict[str, Any]) -> bytes:
 def line(body: bytes) -> bytes:
     """The line for a JSON object."""
     data = body[:-1]
-    return b'%b, "crc": "%08x"}\n' % (data, zlib.crc32(data))
+    return data + _tail(data)
+
+
+def _tail(data: bytes) -> bytes:
+    return b', "crc": "%08x"}\n' % zlib.crc32(data)
 
 
 def parse(
     data: bytes, path: str | os.PathLike[str], *, forgiving: bool = False
 ) -> tuple[list[dict[str, Any]], int]:
-    """The whole records in *data* and where they end.
+    """The records of the whole lines in *data*, and where those end; see `bodies` and `records`."""
+    whole, end = bodies(data, path, forgiving=forgiving)
+    return records(whole, path), end
+
+
+def bodies(data: bytes, path: str | os.PathLike[str], *, forgiving: bool = False) -> tuple[list[bytes], int]:
+    """The JSON objects of the whole lines in *data*, unread, and where those lines end.
 
     Args:
         forgiving: Stop at a damaged line, with a warning that names it.
 
     Raises:
-        CheckpointError: A line before the last is damaged, or the version is one this code does not know.
+        CheckpointError: A line before the last is damaged.
     """
     end = data.find(b"\0")
     if end >= 0:
         data = data[:end]
-    records: list[dict[str, Any]] = []
+    found: list[bytes] = []
     place = 0
-    for number, one in enumerate(data.splitlines(keepends=True), 1):
-        record = _record(one)
-        if record is None:
+    for one in data.splitlines(keepends=True):
+        whole = one[:-_TAIL]
+        if one[-_TAIL:] != _tail(whole):
             if place + len(one) >= len(data):
                 break  # The last line: cut off while it was written.
+            number = len(found) + 1
             if forgiving:
                 _warn(f"{path}: line {number} and all after it are damaged and left out")
                 break
             raise CheckpointError(
-                f"{path}, line {number}: damaged; {len(records)} lines before it are whole. "
+                f"{path}, line {number}: damaged; {len(found)} lines before it are whole. "
                 'LoopConfig(resume="force") goes on after those'
             )
-        records.append(record)
+        found.append(whole + b"}")
         place += len(one)
-    if records:
-        _check_version(records[0], path)
-    return records, place
+    return found, place
 
 
-def _record(one: bytes) -> dict[str, Any] | None:
-    data, mark, tail = one.rpartition(b', "crc": "')
-    if not mark or len(tail) != 11 or tail[8:] != b'"}\n' or tail[:8] != b"%08x" % zlib.crc32(data):
-        return None
+def records(whole: list[bytes], path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The records of a journal's lines, or of some of them from the first on.
+
+    Raises:
+        CheckpointError: They are no records, or of a version that this code does not know.
+    """
     try:
-        record = _decode((data + b"}").decode())
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
+        found: list[Any] = loads(b"[%b]" % b",".join(whole))  # faster than one by one
+    except ValueError as problem:
+        raise CheckpointError(f"{path} is no journal: {problem}") from problem
+    if not all(isinstance(record, dict) for record in found):
+        raise CheckpointError(f"{path} is no journal: it holds lines that are no records")
+    if found:
+        _check_version(found[0], path)
+    return found
 
 
 def _check_version(first: dict[str, Any], path: str | os.PathLike[str]) -> None:

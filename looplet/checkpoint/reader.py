@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from looplet.checkpoint.lines import records
 from looplet.checkpoint.restore import Restorer
 from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
@@ -21,24 +21,27 @@ class JournalCheckpoint(Checkpoint):
     """The newest state that a journal holds.
 
     Args:
-        records: The journal's records, oldest first.
+        lines: The journal's lines, oldest first, as `looplet.checkpoint.lines.bodies` gives them.
+        path: The journal, for messages.
     """
 
-    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
-        self._records = records
-        begin = records[0]
-        last = next((one for one in reversed(records) if one["kind"] == "step"), None)
-        status = {"status": records[-1]["reason"]} if records[-1]["kind"] == "end" else {}
-        self.step_number = last["n"] if last else 0
-        self.config_snapshot = {"queries_used": last.get("queries", 0) if last else 0}
+    def __init__(self, lines: list[bytes], path: str) -> None:
+        self._lines, self._path = lines, path
+        steps = (one for one in reversed(lines) if one.startswith(b'{"kind": "step"'))
+        telling = [lines[0], next(steps, lines[0]), lines[-1]]
+        begin, last, end = records(telling, path)
+        status = {"status": end["reason"]} if end["kind"] == "end" else {}
+        self.step_number = last.get("n", 0)
+        self.config_snapshot = {"queries_used": last.get("queries", 0)}
         self.tool_results_store = {}
         self.metadata = {"task": str(begin["task"]), "run_id": begin["run_id"], **status}
-        self.created_at = (last or begin)["t"]
+        self.created_at = begin["t"] + last.get("after", 0.0)
 
     @cached_property
     def _restored(self) -> Run:
         """A run with no tools and no model, brought to where the journal ends."""
-        begin = self._records[0]
+        journal = records(self._lines, self._path)
+        begin = journal[0]
         plan = Plan(
             llm=None,
             task=begin["task"],
@@ -50,7 +53,7 @@ class JournalCheckpoint(Checkpoint):
             wire=begin["wire"],
         )
         run = Run(plan, DefaultState(), SessionLog(), Conversation())
-        Restorer(run).apply(self._records)
+        Restorer(run).apply(journal)
         return run
 
     @property

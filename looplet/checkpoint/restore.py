@@ -109,10 +109,16 @@ def stop_reason(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 class Restorer:
-    """Applies the records of a journal, one after another, to a fresh run."""
+    """Applies the records of a journal, one after another, to a fresh run.
+
+    Attributes:
+        began: When the run that is restored began, in seconds since the epoch.
+        prompt: The lines of the last text prompt.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.began = 0.0
         self.prompt: list[str] = []
         self._started: dict[str, tuple[int, ToolCall]] = {}
         self._finished: dict[str, ToolResult] = {}
@@ -137,7 +143,7 @@ class Restorer:
         self._load_hooks()
 
     def _begin(self, one: Mapping[str, Any]) -> None:
-        return
+        self.began = one["t"]
 
     def _end(self, one: Mapping[str, Any]) -> None:
         self.run.stop_request = None
@@ -165,7 +171,7 @@ class Restorer:
             whole = one.get("whole")
             answer = reply if whole is None else replace(reply, blocks=_blocks(whole))
             raw = answer.text if request.method == "generate" else answer.blocks
-            record.model_turn(run, Reply(request, raw, answer, [], {}), one["turn"])
+            record.model_turn(run, Reply(request, raw, answer, [], {}), self.began + one["turn"])
         self._calls = []
         self._done_at = None
 
@@ -191,7 +197,7 @@ class Restorer:
         )
 
     def _said(self, one: Mapping[str, Any]) -> None:
-        record.say(self.run, one["text"], one["t"])
+        record.say(self.run, one["text"], self.began + one["after"])
 
     def _planned(self, one: Mapping[str, Any]) -> None:
         self._calls = [_tool_call(c) for c in one["calls"]]
@@ -213,7 +219,7 @@ class Restorer:
         self._finished.pop(call.call_id, None)
         self._calls = [c for c in self._calls if c.call_id != call.call_id]
         pending = Pending(call, one["n"], _tool_result(call, one["result"]), free=one.get("free", False))
-        record.step(run, pending, one["t"])
+        record.step(run, pending, self.began + one["after"])
         if "queries" in one:
             _count(run, one["queries"])
         run.llm_calls = one.get("llm_calls", 0)

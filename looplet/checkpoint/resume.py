@@ -45,4 +45,4 @@ def resume_or_begin(journal: RunJournal, run: Run, agent: Mapping[str, Any], mod
     restorer = Restorer(run)
     with journal.muted():
         restorer.apply(records[:keep])
-    journal.resumed(run, restorer.prompt)
+    journal.resumed(run, restorer.began, restorer.prompt)

@@ -6,12 +6,11 @@ import os
 import re
 from collections.abc import Callable
 from json import JSONDecodeError, loads
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from looplet.checkpoint.journal import NAME
 from looplet.checkpoint.json_file import write_json
-from looplet.checkpoint.lines import parse
+from looplet.checkpoint.lines import bodies
 from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
 from looplet.engine.run import Run
@@ -44,8 +43,8 @@ class FileCheckpointStore:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory = os.fspath(directory)
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
 
     def save(self, checkpoint: Checkpoint, key: str) -> None:
         """Write `{key}.json`, whole or not at all.
@@ -64,7 +63,7 @@ class FileCheckpointStore:
             CheckpointError: The file cannot be read; names it and the reason.
         """
         path = self._path(key)
-        return _load(path) if path.exists() else None
+        return _load(path) if os.path.exists(path) else None
 
     def load_latest(self) -> Checkpoint | None:
         """The checkpoint of the highest step, of all files and the journal; None where there is none.
@@ -72,35 +71,44 @@ class FileCheckpointStore:
         A file that cannot be read is passed over with a warning that names it.
         """
         found: Checkpoint | None = None
-        for path in sorted(self.directory.glob("*.json")):
+        for name in sorted(os.listdir(self.directory)):
+            if not name.endswith(".json"):
+                continue
             try:
-                one = _load(path)
+                one = _load(os.path.join(self.directory, name))
             except CheckpointError as problem:
                 _warn(f"passed over: {problem}")
                 continue
             if found is None or one.step_number > found.step_number:
                 found = one
-        journal = self.directory / NAME
-        if journal.exists():
-            from looplet.checkpoint.reader import JournalCheckpoint
-
-            records, _ = parse(journal.read_bytes(), journal)
-            if records:
-                one = JournalCheckpoint(records)
-                found = one if found is None or one.step_number > found.step_number else found
+        journalled = _journalled(os.path.join(self.directory, NAME))
+        if journalled is not None and (found is None or journalled.step_number > found.step_number):
+            found = journalled
         return found
 
-    def _path(self, key: str) -> Path:
+    def _path(self, key: str) -> str:
         # Only separators are taken off, as ever; what is left must be a name that no other key shares.
         name = re.split(r"[/\\]", key)[-1] if isinstance(key, str) else ""
         if name in ("", ".", "..") or not _KEY.fullmatch(name):
             raise ConfigError(f"checkpoint key {key!r}: use 1 to 120 characters without separators")
-        return self.directory / f"{name}.json"
+        return os.path.join(self.directory, f"{name}.json")
 
 
-def _load(path: Path) -> Checkpoint:
+def _journalled(path: str) -> Checkpoint | None:
+    """What the journal at *path* holds, or None where there is none."""
+    if not os.path.exists(path):
+        return None
+    from looplet.checkpoint.reader import JournalCheckpoint
+
+    with open(path, "rb") as file:
+        lines, _ = bodies(file.read(), path)
+    return JournalCheckpoint(lines, path) if lines else None
+
+
+def _load(path: str) -> Checkpoint:
     try:
-        data = loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            data = loads(file.read())
     except (OSError, UnicodeDecodeError, JSONDecodeError, RecursionError) as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     if not isinstance(data, dict):

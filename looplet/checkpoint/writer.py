@@ -13,6 +13,8 @@ Records, by their `kind`:
 | `step` | a step: result, counters, what hooks keep |
 | `compact` | what a compaction left of conversation, log and results |
 | `end` | the stop reason |
+
+Times are seconds since the record `begin`, which has the time of day.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ class RunJournal:
         self._started: set[str] = set()
         self._steps: list[Any] = []
         self._is_muted = False
+        self._began = 0.0
 
     @contextmanager
     def muted(self) -> Iterator[None]:
@@ -76,11 +79,13 @@ class RunJournal:
 
     def begin(self, run: Run, agent: Mapping[str, Any]) -> None:
         """Write who runs what; the first record of a journal."""
+        self._began = clock.now()
         record = {"kind": "begin", "version": VERSION, "task": normal(run.plan.task), "agent": dict(agent)}
-        self.file.add({**record, "run_id": run.plan.session_id, "wire": run.wire, "t": clock.now()})
+        self.file.add({**record, "run_id": run.plan.session_id, "wire": run.wire, "t": self._began})
 
-    def resumed(self, run: Run, prompt: list[str]) -> None:
-        """Go on after *run* was restored; *prompt* is the last one in the journal."""
+    def resumed(self, run: Run, began: float, prompt: list[str]) -> None:
+        """Go on after *run* was restored; *prompt* is the last one in a journal that *began* then."""
+        self._began = began
         self._prompt = prompt
         self._steps = list(run.state.steps)
 
@@ -108,6 +113,10 @@ class RunJournal:
         record.update(_reply_record(reply) if reply is not None else _failure_record(call))
         self._call, self._reply = record, reply
 
+    def _after(self, when: float) -> float:
+        # Finer than a float's steps at today's dates: the sum of both is *when* again.
+        return round(when - self._began, 7)
+
     def _flush_call(self) -> None:
         if self._call is not None:
             self.file.add(self._call)
@@ -118,7 +127,7 @@ class RunJournal:
     def turned(self, run: Run, answer: ChatReply, when: float) -> None:
         """The conversation keeps the last model call as a turn, with *answer* as its reply."""
         if self._call is not None:
-            self._call["turn"] = when
+            self._call["turn"] = self._after(when)
             if answer is not self._reply:  # what several calls gave is one turn
                 self._call["whole"] = _content(answer)
 
@@ -127,7 +136,7 @@ class RunJournal:
         if self._is_muted:
             return
         self._flush_call()
-        self.file.add({"kind": "said", "text": text, "t": when})
+        self.file.add({"kind": "said", "text": text, "after": self._after(when)})
 
     def planned(self, run: Run) -> None:
         """The calls of the reply are known; none has started."""
@@ -160,7 +169,7 @@ class RunJournal:
         """*step* is about to be handed out; log and conversation hold it already."""
         self._flush_call()
         call = step.tool_call
-        record: dict[str, Any] = {"kind": "step", "n": step.number, "t": when}
+        record: dict[str, Any] = {"kind": "step", "n": step.number, "after": self._after(when)}
         if call.call_id in self._started:
             record["id"] = call.call_id
             self._started.discard(call.call_id)
@@ -168,8 +177,7 @@ class RunJournal:
             record["call"] = _call_record(call)
         record["result"] = _result_record(step.tool_result)
         record.update(_counters(run, pending))
-        hooks = self._hook_states()
-        if hooks:
+        if self._hooks and (hooks := self._hook_states()):
             record["hooks"] = hooks
         self._steps.append(step)
         self.file.add(record)
@@ -191,7 +199,7 @@ class RunJournal:
         self.file.add(
             {
                 "kind": "compact",
-                "t": clock.now(),
+                "after": self._after(clock.now()),
                 "results": results,
                 "conversation": run.conversation.serialize(),
                 "log": run.session_log.to_list(),
@@ -203,9 +211,8 @@ class RunJournal:
     def ended(self, run: Run) -> None:
         """The run is over; closes the file."""
         self._flush_call()
-        self.file.add(
-            {"kind": "end", "reason": run.stop_reason, "output": run.final_output, "t": clock.now()}
-        )
+        record = {"kind": "end", "reason": run.stop_reason, "output": run.final_output}
+        self.file.add({**record, "after": self._after(clock.now())})
         try:
             self.file.write(sync=True)
         finally:
