@@ -233,17 +233,13 @@ def _run_tools(need: RunTools, tools: Any) -> list[Any]:
     around, outer_call = current_run.get(), running_call.get()
     current_run.set(need.run)
     try:
-        return _results(need, tools)
+        if len(need.calls) == 1:
+            return [tools.dispatch(need.calls[0], ctx=need.contexts[0])]
+        return list(tools.dispatch_batch(list(need.calls), ctx=_contexts_by_call(need, tools)))
     finally:
         # Not by token: an async consumer may leave in another context than it came in.
         current_run.set(around)
         running_call.set(outer_call)
-
-
-def _results(need: RunTools, tools: Any) -> list[Any]:
-    if len(need.calls) == 1:
-        return [tools.dispatch(need.calls[0], ctx=need.contexts[0])]
-    return list(tools.dispatch_batch(list(need.calls), ctx=_contexts_by_call(need, tools)))
 
 
 async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
@@ -263,7 +259,7 @@ async def _results_async(need: RunTools, tools: Any) -> list[Any]:
         return [await tools.dispatch_async(need.calls[0], ctx=need.contexts[0])]
     if len(need.calls) > 1 and hasattr(tools, "dispatch_batch_async"):
         return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need, tools)))
-    return await asyncio.wrap_future(_start(partial(_results, need, tools)))
+    return await asyncio.wrap_future(_start(partial(_run_tools, need, tools)))
 
 
 def _contexts_by_call(need: RunTools, tools: Any) -> Any:

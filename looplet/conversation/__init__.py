@@ -51,9 +51,6 @@ Summarizer: TypeAlias = Callable[[list[Message]], str]
 """Makes one text of several messages."""
 
 
-_Noted: TypeAlias = tuple[MessageRole, str, ToolCall | None, ToolResult | None]
-
-
 class Conversation:
     """Messages, oldest first.
 
@@ -66,7 +63,7 @@ class Conversation:
 
     def __init__(self, messages: Iterable[Message] | None = None) -> None:
         self._messages: list[Message] = list(messages) if messages is not None else []
-        self._noted: list[tuple[float, tuple[_Noted, ...]]] = []
+        self._noted: list[tuple[float, str, str] | tuple[float, ToolCall, ToolResult]] = []
         self.revision = 0
         self._chars = 0
         self._counted = 0
@@ -77,26 +74,26 @@ class Conversation:
         """The messages, oldest first: the list itself, not a copy."""
         if self._noted:
             noted, self._noted = self._noted, []
-            self._messages += [
-                Message(role, content, call, result, timestamp=stamp)
-                for stamp, said in noted
-                for role, content, call, result in said
-            ]
+            self._messages += [message for one in noted for message in _messages_of(*one)]
         return self._messages
 
     @messages.setter
     def messages(self, messages: list[Message]) -> None:
         self._messages, self._noted = messages, []
 
-    def note(self, when: float, *said: _Noted) -> None:
-        """Add messages at the end, each as `(role, content, tool_call, tool_result)`.
+    def note_turn(self, when: float, asked: str, said: str) -> None:
+        """Add what was asked and what the model said, as two messages at the end.
 
         For a run that keeps a record nobody may ask for: the messages are made when they are read.
 
         Args:
             when: The time stamp, in seconds since the epoch.
         """
-        self._noted.append((when, said))
+        self._noted.append((when, asked, said))
+
+    def note_step(self, when: float, call: ToolCall, result: ToolResult) -> None:
+        """Add a call and its result, in the way of `note_turn`."""
+        self._noted.append((when, call, result))
 
     def append(self, msg: Message) -> Conversation:
         """Add *msg* at the end; gives the conversation itself."""
@@ -238,6 +235,14 @@ class Conversation:
         self.revision += 1
         self._chars = self._counted = 0
         self._last_counted = None
+
+
+def _messages_of(when: float, first: Any, second: Any) -> tuple[Message, Message]:
+    if isinstance(first, str):
+        asked = Message(MessageRole.USER, first, timestamp=when)
+        return asked, Message(MessageRole.ASSISTANT, second, timestamp=when)
+    called = Message(MessageRole.ASSISTANT, "", first, timestamp=when)
+    return called, Message(MessageRole.TOOL, "", None, second, timestamp=when)
 
 
 def _is_summary(message: Message) -> bool:

@@ -39,7 +39,7 @@ def plan_calls(run: Run, reply: Reply) -> None:
 
 def _keep_within_budget(run: Run) -> None:
     left, free_left = run.steps_left(), run.plan.free_steps - run.free_used
-    specs = run.plan.specs
+    specs = run.plan.tools._tools
     for pending in run.pending:
         if free_left > 0 and (spec := specs.get(pending.call.tool)) is not None and spec.free:
             pending.free = True

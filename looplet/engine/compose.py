@@ -89,8 +89,9 @@ def _default_prompt(run: Run, brief: str) -> str:
         facts: dict[str, Any] = {"budget_remaining": run.steps_left()}  # all that the default prompt shows
     else:
         facts = _facts(run)
+    told = run.told_task
     return build_prompt(
-        _task_told(run),
+        told[1] if told is not None and told[0] == plan.task else _tell_task(run),
         plan.tools.tool_catalog_text(),
         facts,
         _recent_results(run),
@@ -103,11 +104,9 @@ def _default_prompt(run: Run, brief: str) -> str:
     )
 
 
-def _task_told(run: Run) -> str:
-    """The task's text, made once where it can be seen that the task is still the same."""
-    task, told = run.plan.task, run.told_task
-    if told is not None and told[0] == task:
-        return told[1]
+def _tell_task(run: Run) -> str:
+    """The task's text; remembered where it can be seen whether the task is still the same."""
+    task = run.plan.task
     text = task_text(task)
     if type(task) is dict and all(type(value) is str for value in task.values()):
         run.told_task = task.copy(), text

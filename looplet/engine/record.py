@@ -12,7 +12,7 @@ from looplet.types import Step
 TURN_CHARS = 5_000
 """Most characters that a conversation keeps of a text prompt or reply."""
 
-_USER, _ASSISTANT, _TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL
+_ASSISTANT, _TOOL = MessageRole.ASSISTANT, MessageRole.TOOL
 
 
 def task(run: Run, when: float | None = None) -> None:
@@ -37,8 +37,7 @@ def model_turn(run: Run, reply: Reply, when: float | None = None) -> None:
         run.conversation.append(Message(_ASSISTANT, blocks, timestamp=when))
     else:
         said = reply.raw if isinstance(reply.raw, str) else str(reply.raw)
-        question = (_USER, request.prompt[:TURN_CHARS], None, None)
-        run.conversation.note(when, question, (_ASSISTANT, said[:TURN_CHARS], None, None))
+        run.conversation.note_turn(when, request.prompt[:TURN_CHARS], said[:TURN_CHARS])
     if run.plan.journal is not None:
         run.plan.journal.turned(run, reply.chat, when)
 
@@ -74,7 +73,7 @@ def step(run: Run, pending: Pending, when: float) -> Step:
         run.conversation.append(Message(_TOOL, result_text(result), tool_result=result, timestamp=when))
     else:
         run.recent.append(render_result(taken))
-        run.conversation.note(when, (_ASSISTANT, "", call, None), (_TOOL, "", None, result))
+        run.conversation.note_step(when, call, result)
     for hear in plan.observers.step_taken:
         hear(taken)
     return taken

@@ -53,17 +53,18 @@ def _begin(run: Run) -> Script:
 
 def _turn(run: Run) -> Script:
     """One question to the model, and what follows: calls to make, or a step that says why there are none."""
-    if act.stop_if_cancelled(run):
+    plan = run.plan
+    if (plan.cancel_token is not None or plan.deadline_s is not None) and act.stop_if_cancelled(run):
         return
     if run.steps_left() <= 0:
         run.stop_reason = "budget_exhausted"
         return
     run.first_step = run.next_number()
     run.new_entities = 0
-    if run.plan.slots.should_compact:
+    if plan.slots.should_compact:
         yield from _compact(run)
     brief = ""
-    if run.notes or run.plan.briefed:
+    if run.notes or plan.briefed:
         brief = yield from compose.briefing(run)
     reply = yield from ask.ask(run, brief)
     run.rejection = ""

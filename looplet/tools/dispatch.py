@@ -170,12 +170,10 @@ def finish(owner: Owner, ready: Ready, outcome: Outcome) -> ToolResult:
     summary = owner._summarize_args(call)
     if error is not None:
         detail = _detail(ready, error)
-        return ToolResult(
-            call.tool, summary, None, detail.message, detail, duration_ms=duration_ms, call_id=call.call_id
-        )
+        return ToolResult(call.tool, summary, None, detail.message, detail, duration_ms, None, call.call_id)
     data = cut(data)
     key = owner._store_result(call, data)
-    return ToolResult(call.tool, summary, data, duration_ms=duration_ms, result_key=key, call_id=call.call_id)
+    return ToolResult(call.tool, summary, data, None, None, duration_ms, key, call.call_id)
 
 
 def _detail(ready: Ready, error: BaseException) -> ToolError:

@@ -74,12 +74,14 @@ class BaseToolRegistry:
 
     def tool_catalog_text(self) -> str:
         """All tools for a text prompt, two lines each under a headline."""
-        self._describe()
+        if self._described != list(self._tools.values()):
+            self._describe()
         return self._catalog
 
     def tool_schemas(self) -> list[dict[str, Any]]:
         """All tools as backends take them: `{"name", "description", "input_schema"}`."""
-        self._describe()
+        if self._described != list(self._tools.values()):
+            self._describe()
         return list(self._schemas)
 
     def introspect(self) -> dict[str, Any]:
@@ -98,10 +100,9 @@ class BaseToolRegistry:
 
     def _describe(self) -> None:
         specs = list(self._tools.values())
-        if specs != self._described:
-            self._catalog = "\n".join(["Available tools:", *(spec.spec_text() for spec in specs)])
-            self._schemas = [spec.to_api_schema() for spec in specs]
-            self._described = specs
+        self._catalog = "\n".join(["Available tools:", *(spec.spec_text() for spec in specs)])
+        self._schemas = [spec.to_api_schema() for spec in specs]
+        self._described = specs
 
     def _summarize_args(self, call: ToolCall) -> str:
         """The arguments in one line, for results and reports."""
