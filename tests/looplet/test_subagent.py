@@ -23,7 +23,9 @@ from looplet import (
     ToolCall,
     Tracer,
     TracingHook,
+    Trajectory,
     TrajectoryBuilder,
+    TrajectoryRecorder,
     Usage,
     async_run_loop,
     async_run_sub_loop,
@@ -251,6 +253,38 @@ class TestInsideARun:
         run(mode, [counted("delegate", name="a"), DONE], tools, config=config)
         assert [step.number for step in recorder.trajectory.steps] == [1, 2]
         assert len(recorder.trajectory.children) == 1
+
+    def test_an_async_listener_is_awaited(self, mode):
+        class Waits(Listener):
+            async def on_event(self, payload):
+                await asyncio.sleep(0)
+                super().on_event(payload)
+
+        class Raises:
+            async def on_event(self, payload):
+                if "SUBAGENT" in payload.event.name:
+                    raise OSError("not its business")
+
+        listener, hooks = Waits(), [Raises()]
+        delegate = delegating(mode, {"a": [counted("done", answer="a")]})
+        found = run(mode, [counted("delegate", name="a"), DONE], [delegate], hooks=[*hooks, listener])
+        assert [event.name for event, _, _ in listener.heard] == ["SUBAGENT_START", "SUBAGENT_STOP"]
+        assert found.stop_reason == "done"
+
+    def test_a_recorder_keeps_what_is_inside(self, mode, tmp_path):
+        scripts = {"a": [counted("look", q="x"), counted("done", answer="a")]}
+        recorder = TrajectoryRecorder()
+        run(
+            mode,
+            [counted("delegate", name="a"), DONE],
+            [look, delegating(mode, scripts)],
+            hooks=[recorder],
+        )
+        saved = Trajectory.load(recorder.save(tmp_path / "run"))
+        (child,) = saved.children
+        assert (child.run_id, [step.tool_call.tool for step in child.steps]) == ("a", ["look", "done"])
+        assert saved.usage == Usage(40, 8)
+        assert [step.number for step in saved.steps] == [1, 2]
 
     def test_no_run_is_current_afterwards(self, mode):
         run(
