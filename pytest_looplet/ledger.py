@@ -47,9 +47,13 @@ def note_run(node: pytest.Item, trajectory: Trajectory) -> None:
         "error": trajectory.error,
         "duration_ms": round(trajectory.duration_ms, 1),
     }
+    from pytest_looplet.report.effort import effort_of
+
     if settings_of(node.config).keeps_runs:
         run["trajectory"] = trajectory.to_json()
-    node.stash.setdefault(facts_key, {}).setdefault("runs", []).append(run)
+    facts = node.stash.setdefault(facts_key, {})
+    facts.setdefault("runs", []).append(run)
+    facts.setdefault("efforts", []).append(effort_of(trajectory))
 
 
 checks_key = pytest.StashKey[list[Callable[[], None]]]()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from looplet.clock import perf
+from looplet.evals.context import EvalContext
 from looplet.evals.gate import Verdict, verdict
 from looplet.evals.marks import Demands, demands_of
 from looplet.evals.result import EvalResult
@@ -29,6 +30,7 @@ from pytest_looplet.evals.sparing import may_be_spared, spared_key, sparing_of
 from pytest_looplet.evals.thresholds import threshold_of, unknown_names
 from pytest_looplet.ledger import facts_key, note, record
 from pytest_looplet.provider import NoJudge
+from pytest_looplet.report.effort import effort_of
 from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of
 
@@ -272,6 +274,9 @@ def _note(item: pytest.Item, cell: Cell, found: Verdict, result: EvalResult, *, 
         planned = plan_of(item.config).evals[item.parent.nodeid, item_name(item)]
         run = RunVerdict(cell.case.id, found.standing, score, cell.trial)
         sparing_of(item.config).tell(planned, run)
+    ctx = getattr(item, "funcargs", {}).get("ctx")
+    if cell.saved is None and isinstance(ctx, EvalContext) and ctx.trajectory is not None:
+        note(item, effort=effort_of(ctx.trajectory))
     if settings_of(item.config).keeps_runs and isinstance(item.parent, EvalModule):
         trajectory = results_of(item.config).to_report(item.parent, cell, item.nodeid)
         if trajectory is not None:

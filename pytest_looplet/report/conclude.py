@@ -15,12 +15,14 @@ from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.evals.thresholds import unknown_names
 from pytest_looplet.recording import departures
 from pytest_looplet.report import baseline
+from pytest_looplet.report.effort import TAKEN, Effort, recordings, together
 from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
 from pytest_looplet.settings import settings_of
 
 report_key = pytest.StashKey[SessionReport]()
+effort_key = pytest.StashKey[Effort]()
 
 NOTHING_JUDGED = "evals were collected and not one of them judged a run"
 
@@ -51,12 +53,25 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = replace(report, exit_status=int(session.exitstatus))
     session.config.stash[report_key] = report
+    session.config.stash[effort_key] = _effort(session.config, rows)
     session.config.hook.pytest_looplet_report(config=session.config, report=report)
     try:
         _write(report, session.config)
     except (LoopletError, OSError) as error:
         session.config.stash[report_key] = replace(report, problems=(*report.problems, str(error)))
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def _effort(config: pytest.Config, rows: Sequence[dict[str, Any]]) -> Effort:
+    """What the runs took; how long a recording took is known where it was made, from pytest's cache."""
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return together(rows, {})
+    taken: dict[str, float] = cache.get(TAKEN, {})
+    if new := recordings(rows):
+        taken = taken | new
+        cache.set(TAKEN, taken)
+    return together(rows, taken)
 
 
 def _write(report: SessionReport, config: pytest.Config) -> None:

@@ -11,7 +11,8 @@ from tabulate import tabulate
 
 from looplet.text import escape_terminal, shorten
 from pytest_looplet.report import changes, github
-from pytest_looplet.report.conclude import report_key
+from pytest_looplet.report.conclude import effort_key, report_key
+from pytest_looplet.report.effort import Effort, lines as effort_lines
 from pytest_looplet.report.figures import MARKS
 from pytest_looplet.report.model import EvalRow, SessionReport
 from pytest_looplet.settings import settings_of
@@ -25,11 +26,18 @@ ALIGNED = ("left", "right", "left", "right", "left")
 def show(terminal: pytest.TerminalReporter) -> None:
     """Print a line for each eval, and what else is wrong with the session."""
     report = terminal.config.stash.get(report_key, None)
-    if report is None or not (report.evals or report.problems):
+    if report is None:
         return
-    terminal.section("looplet evals", sep="=")
-    for line in score_table(report):
-        terminal.write_line(line)
+    effort = terminal.config.stash.get(effort_key, Effort())
+    told = [f"looplet: {line}" for line in effort_lines(effort, detailed=terminal.verbosity > 0)]
+    if settings_of(terminal.config).live and effort.runs:
+        terminal.section("looplet: live runs, no cassette", sep="!", yellow=True, bold=True)
+    if report.evals or report.problems:
+        terminal.section("looplet evals", sep="=")
+        for line in score_table(report):
+            terminal.write_line(line)
+    for line in told if terminal.verbosity >= 0 else ():
+        terminal.write_line(escape_terminal(line))
     for gate in report.gates:
         mark = "✓" if gate.passed else "✗"
         terminal.write_line(escape_terminal(f"gate {gate.eval} {mark} {gate.text}"), red=not gate.passed)

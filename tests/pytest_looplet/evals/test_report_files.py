@@ -9,6 +9,7 @@ import pytest
 import pytest_looplet.run
 import pytest_looplet.scripts  # noqa: F401
 from looplet.text import visible
+from looplet.trajectory import Trajectory
 from pytest_looplet.cli import main
 
 pytestmark = pytest.mark.slow
@@ -62,6 +63,60 @@ def test_PP_02_the_report_is_the_same_under_xdist_and_from_three_merged_shards(m
     assert [(gate["eval"], gate["passed"]) for gate in content["gates"]] == [("eval_early", True)]
     assert len(content["tests"]) == 3
     assert len(content["runs"]) == 9
+
+
+CHANGED = """
+    from dataclasses import replace
+    from looplet.types import Usage
+
+    @pytest.fixture
+    def looplet_agent(looplet_trial):
+        def run(case):
+            number = int(case.id[1])
+            steps = shout(case).steps * (1 + EXTRA * (number % 2) * looplet_trial)
+            steps = tuple(replace(step, number=n) for n, step in enumerate(steps, 1))
+            used = Usage(100 * (1 + EXTRA * number), looplet_trial)
+            return replace(
+                shout(case), steps=steps, usage=used, cost_usd=0.01 * looplet_trial,
+                metadata={"cassette": f"cassettes/agent-{case.id}.looplet.yaml"},
+            )
+        return run
+"""
+
+
+def test_PP_02_so_are_its_baseline_and_what_departs_from_a_recording(mixed, capsys):
+    path = mixed.pytester.path
+    options = ["evals", "--looplet-baseline=base.json", "--looplet-trials=2"]
+    mixed.agent(CHANGED.replace("EXTRA", "0"))
+    mixed.run(*options, "--looplet-accept")
+    mixed.agent(CHANGED.replace("EXTRA", "1"))
+    Trajectory(stop_reason="max_steps").save(path / "cassettes" / "agent-c3.run.json")
+    mixed.evals(EVALS.replace('ctx.expected == "HELLO', 'ctx.expected != "HELLO').replace("0.25", "0.5"))
+    mixed.run(*options, "--looplet-report=whole.json")
+    mixed.run(*options, "-p", "xdist", "-n2", "--looplet-report=spread.json")
+    for number, selected in enumerate(("c0 or c1", "c2 or c3", "c4 or c5")):
+        mixed.run(*options, f"--looplet-report=part{number}.json", "-k", f"({selected}) or gate")
+    parts = [str(path / f"part{number}.json") for number in (1, 2, 0)]
+    main(["report", "merge", *parts, "-o", str(path / "merged.json")])
+    whole = timeless((path / "whole.json").read_text())
+    assert timeless((path / "spread.json").read_text()) == whole
+    assert timeless((path / "merged.json").read_text()) == whole
+    content = json.loads(whole)
+    assert sorted(content["baseline"]["differences"]) == [
+        f"evals/eval_a.py::c{number}#{trial}" for number in (1, 3, 5) for trial in (1, 2)
+    ]
+    moved = {
+        (one["case"][-2:], one["figure"])
+        for one in content["baseline"]["spent"]
+        if one["after"] > one["before"]
+    }
+    assert moved == {(f"c{n}", "tokens") for n in range(1, 6)} | {(f"c{n}", "steps") for n in (1, 3, 5)}
+    assert sorted(content["departures"]) == ["evals/eval_a.py::c3#1", "evals/eval_a.py::c3#2"]
+    main(["report", "show", str(path / "merged.json"), "-o", str(path / "merged.html")])
+    page = (path / "merged.html").read_text(encoding="utf-8")
+    assert page.count("Changes against the recording") == 2
+    assert page.count("Changes against the baseline") == 6
+    assert "changed evals/eval_a.py::c1: tokens 101.5 -> 201.5 (+99%), tolerance 25%" in capsys.readouterr().out
 
 
 def test_all_forms_of_one_session(mixed):
