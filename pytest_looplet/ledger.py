@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -91,6 +93,8 @@ def checked(item: pytest.Item) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, TypeError) and re.search("Trajectory.*await", str(error)):
+            error.add_note("looplet_run(...) is not awaited; on an event loop: await looplet_run.async_(...)")
         cause = next(filter(None, (find() for find in item.stash.get(causes_key, ()))), error)
         if cause is error:
             raise
@@ -134,6 +138,15 @@ class Recorder:
         return report
 
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """In a worker of xdist: hand over what permission rules decided here."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None and "pytest_looplet.rule_use" in sys.modules:
+            from pytest_looplet.rule_use import RuleUse, use_key
+
+            output["looplet_rules"] = session.config.stash.get(use_key, RuleUse()).to_dict()
+
+
 class Ledger:
     """Keeps the facts of all reports, in the process that the user started.
 
@@ -167,7 +180,12 @@ class Ledger:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Learn from a worker of xdist what it set out to judge."""
-        plan_of(node.config).merge(getattr(node, "workeroutput", {}).get("looplet_plan", ()))
+        output = getattr(node, "workeroutput", {})
+        plan_of(node.config).merge(output.get("looplet_plan", ()))
+        if "looplet_rules" in output:
+            from pytest_looplet.rule_use import RuleUse, note_use
+
+            note_use(node.config, RuleUse.from_dict(output["looplet_rules"]))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -179,8 +197,10 @@ class Ledger:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the scores."""
         from pytest_looplet.report.terminal import annotate, show
+        from pytest_looplet.rule_use import show as show_rules
 
         show(terminalreporter)
+        show_rules(terminalreporter)
         annotate(terminalreporter)
 
     def pytest_unconfigure(self) -> None:

@@ -15,9 +15,8 @@ from pytest_looplet.cassette import Cassette, CassetteError, Interaction
 from pytest_looplet.cassette.upkeep import read
 from pytest_looplet.marker import marked
 from pytest_looplet.places import rerecord_command
-from pytest_looplet.settings import Settings, settings_of
+from pytest_looplet.settings import PROVIDERS, Settings, settings_of
 
-PROVIDERS = ("openai", "anthropic", "ollama")
 OLLAMA_URL = "http://localhost:11434/v1"
 
 

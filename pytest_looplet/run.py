@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 import pytest
@@ -18,6 +19,7 @@ from looplet.trajectory.run import async_run_loop, run_loop
 from looplet.types import AgentState, DefaultState
 from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
+from pytest_looplet.rule_use import note_use, use_of
 from pytest_looplet.run_failed import RunFailed
 from pytest_looplet.running import node_of
 from pytest_looplet.saved import save_run
@@ -27,6 +29,10 @@ from pytest_looplet.wiring import clock_of, wired
 
 OWN_BACKENDS = "looplet.testing"
 """Backends from here say what a test scripted: no cassette is needed for them."""
+
+
+ARGUMENTS = ("agent", "llm", "tools", "hooks", "config", "state", "check")
+"""What looplet_run takes beside fields of LoopConfig."""
 
 
 class Agent(Protocol):
@@ -148,6 +154,7 @@ class LoopletRun:
         state: AgentState | None,
         config_fields: dict[str, Any],
     ) -> tuple[_Builder, dict[str, Any]]:
+        _check_names(config_fields)
         node = node_of(self._request)
         self._last[node] = {"task": task, "agent": agent, "llm": llm, "tools": tools, "hooks": hooks}
         self._last[node] |= {"config": config, **config_fields}
@@ -163,12 +170,9 @@ class LoopletRun:
         builder = _Builder(
             cassette, metadata=_metadata(node, cassette), prices=settings_of(self._request.config).prices
         )
-        return builder, {
-            "llm": llm,
-            "task": task,
-            "state": state,
-            **wired(self._request, builder, tools=tools, hooks=list(hooks or ()), config=config),
-        }
+        arguments = wired(self._request, builder, tools=tools, hooks=list(hooks or ()), config=config)
+        builder.hooks, builder.done_tool = arguments["hooks"], config.done_tool
+        return builder, {"llm": llm, "task": task, "state": state, **arguments}
 
     def _cassette(self, llm: Any) -> Cassette | None:
         """The cassette that the run plays or records; None for a scripted model, and in a live session."""
@@ -185,6 +189,7 @@ class LoopletRun:
             trajectory = trajectory.with_metadata(expected_drift=cassette.drift_expected)
         node = node_of(self._request)
         note_run(node, trajectory)
+        note_use(self._request.config, use_of(builder.hooks, trajectory, done_tool=builder.done_tool))
         if not hasattr(node, "asked_by"):  # the run of an eval's agent is saved whole, when it has ended
             save_run(node, node.nodeid.split("::", 1)[-1].replace("::", "."), trajectory)
         if trajectory.error is not None:
@@ -200,12 +205,14 @@ failure_key = pytest.StashKey[ModelError]()
 
 
 class _Builder(TrajectoryBuilder):
-    """Records a run, and keeps how its last model call failed."""
+    """Records a run, and keeps how its last model call failed and who watched it."""
 
     def __init__(self, cassette: Cassette | None, **options: Any) -> None:
         super().__init__(**options)
         self.cassette = cassette
         self.failure: ModelError | None = None
+        self.hooks: Sequence[object] = ()
+        self.done_tool = "done"
 
     def model_called(self, call: ModelCall) -> None:
         """Keep the call."""
@@ -219,6 +226,20 @@ def _metadata(node: pytest.Item, cassette: Cassette | None) -> dict[str, Any]:
         metadata["cassette"] = str(cassette.path)
         metadata["rerecord"] = rerecord_command(node)
     return metadata
+
+
+def _check_names(config_fields: dict[str, Any]) -> None:
+    """Refuse keywords that are neither arguments of ours nor fields of a config.
+
+    Raises:
+        TypeError: the text names the nearest one that exists.
+    """
+    known = [field.name for field in fields(LoopConfig)]
+    for name in config_fields:
+        if name not in known:
+            near = get_close_matches(name, [*known, *ARGUMENTS], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "it is no argument and no field of LoopConfig"
+            raise TypeError(f"looplet_run: unknown keyword {name!r}; {hint}")
 
 
 def _fresh(state: Any, config_fields: dict[str, Any]) -> Any:

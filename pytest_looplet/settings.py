@@ -21,6 +21,9 @@ Policy: TypeAlias = Literal["fail", "warn"]
 
 DriftClass: TypeAlias = Literal["prompt", "history", "tools", "params", "model", "calls"]
 
+PROVIDERS = ("openai", "anthropic", "ollama")
+"""What may stand before the colon in the name of a model."""
+
 DRIFT_CLASSES: tuple[str, ...] = get_args(DriftClass)
 REPORT_SUFFIXES = (".json", ".html", ".md")
 
@@ -335,8 +338,15 @@ def _budget(config: pytest.Config) -> float | None:
 
 def _model(config: pytest.Config, name: str) -> str | None:
     value = _text(config, name)
-    if value is not None and not all(value.partition(":")):
+    if value is None:
+        return None
+    provider, _, model = value.partition(":")
+    if not (provider and model):
         raise pytest.UsageError(
             f"--looplet-{name}={value}: name it as provider:model, for example openai:gpt-4o-mini"
+        )
+    if provider not in PROVIDERS:
+        raise pytest.UsageError(
+            f"--looplet-{name}={value}: unknown provider {provider!r}; there are {', '.join(PROVIDERS)}"
         )
     return value

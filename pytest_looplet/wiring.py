@@ -10,7 +10,8 @@ import pytest
 
 from looplet.clock import use_clock
 from looplet.config import LoopConfig
-from looplet.tools import BaseToolRegistry, tools_from
+from looplet.tools import BaseToolRegistry, tool, tools_from
+from looplet.tools.decorator import done
 from looplet.trajectory import TrajectoryBuilder
 
 if TYPE_CHECKING:
@@ -68,7 +69,14 @@ def wired(
 
 
 def with_done(tools: Any, done_tool: str) -> BaseToolRegistry:
-    """*tools* as a registry that can finish: `done(answer: str)` is added where nothing is called so."""
-    if isinstance(tools, BaseToolRegistry):
+    """*tools* as a registry that can finish: `done(answer: str)` is added where nothing is called so.
+
+    A registry that lacks it is copied and not changed.
+    """
+    if not isinstance(tools, BaseToolRegistry):
+        return tools_from(list(tools or ()), include_done=done_tool == "done")
+    if done_tool != "done" or "done" in tools.tool_names:
         return tools
-    return tools_from(list(tools or ()), include_done=done_tool == "done")
+    registry = tools.copy()
+    registry.register(tool(done))
+    return registry

@@ -1,4 +1,4 @@
-"""`looplet show RUN`: a run directory in a few lines."""
+"""`looplet show RUN`: a run directory, or the file of a saved run, in a few lines."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ _GLYPHS = {"done": "✓", "error": "✗", "llm_error": "✗"}
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trace_dir", help="a run directory")
+    parser.add_argument("trace_dir", help="a run directory, or a file such as trajectory.json or a .run.json")
     parser.add_argument("--json", action="store_true", help="print trajectory.json as it is")
 
 
 def _show(options: argparse.Namespace) -> int:
-    directory = Path(options.trace_dir)
-    if not directory.exists():
-        fail(f"{directory} does not exist")
+    given = Path(options.trace_dir)
+    if not given.exists():
+        fail(f"{given} does not exist")
         return NO
-    trajectory, manifest = directory / "trajectory.json", directory / "manifest.jsonl"
+    # Prompts and times stand beside a trajectory.json; any other file is a run by itself.
+    directory = given.parent if given.name == "trajectory.json" else given
+    trajectory = given if given.is_file() else given / "trajectory.json"
+    manifest = directory / "manifest.jsonl"
     if not trajectory.exists() and not manifest.exists():
         fail(f"{directory} contains no trajectory.json or manifest.jsonl — not a trace directory")
         return NO
@@ -84,10 +87,29 @@ def _report(run: Mapping[str, Any], calls: list[dict[str, Any]], times: Mapping[
     for mode in run.get("failure_modes", ()):
         yield escape_terminal(f"!! {mode}")
     yield ""
+    yield _foot(calls) if calls else _saved_foot(run)
+
+
+def _foot(calls: list[dict[str, Any]]) -> str:
     sent = sum(_number(c.get("prompt_chars")) for c in calls)
     got = sum(_number(c.get("response_chars")) for c in calls)
     failed = sum(bool(c.get("error")) for c in calls)
-    yield f"LLM: {len(calls)} calls, {sent:,.0f} in / {got:,.0f} out chars, {failed} errors"
+    return f"LLM: {len(calls)} calls, {sent:,.0f} in / {got:,.0f} out chars, {failed} errors"
+
+
+def _saved_foot(run: Mapping[str, Any]) -> str:
+    """The same of a run that was saved whole, in one file."""
+    kept = run.get("llm_calls")
+    calls = [call for call in kept if isinstance(call, dict)] if isinstance(kept, list) else []
+    if not calls:
+        return "LLM: the calls are not kept in this file"
+    usages = [_mapping(call.get("usage")) for call in calls]
+    sent, got = (
+        sum(_number(usage.get(name)) for usage in usages) for name in ("input_tokens", "output_tokens")
+    )
+    failed = sum(bool(call.get("error")) for call in calls)
+    tokens = f"{sent:,.0f} in / {got:,.0f} out tokens" if any(usages) else "tokens not known"
+    return f"LLM: {len(calls)} calls, {tokens}, {failed} errors"
 
 
 def _step_ms(step: Mapping[str, Any], times: Mapping[str, Any]) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from difflib import get_close_matches
+from typing import Any, Never, TypeVar
 
 from looplet.errors import ConfigError
 
@@ -73,12 +74,18 @@ def eval_mark(
     confidence: float | None = None,
     required: bool = False,
     early_stop: bool = False,
+    **unknown: Never,
 ) -> Callable[[F], F]:
     """Tag an eval, and say what it demands (see `Demands`).
 
     Raises:
-        ConfigError: a demand that nothing could meet or that contradicts another.
+        ConfigError: a demand that does not exist, that nothing could meet, or that contradicts another.
     """
+    for name in unknown:
+        known = [field.name for field in fields(Demands)]
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise ConfigError(f"eval_mark: unknown demand {name!r}; {hint}")
     for tag in tags:
         if not isinstance(tag, str):
             raise ConfigError(

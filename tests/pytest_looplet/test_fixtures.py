@@ -289,14 +289,20 @@ def test_a_live_test_is_skipped_elsewhere_with_its_reason(suite):
 def test_a_shared_cassette_is_replayed_and_not_recorded(suite):
     suite.test(AGENT)
     suite.record()
-    suite.test(
-        "pytestmark = pytest.mark.looplet(cassette='test_agent/test_agent.looplet.yaml')\n"
-        + textwrap.dedent(AGENT)
-    )
-    suite.run().assert_outcomes(passed=1)
-    result = suite.record()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*is shared and can be replayed, not recorded*"])
+    before = (suite.cassettes / "test_agent.looplet.yaml").read_bytes()
+    twice = textwrap.dedent(AGENT) + textwrap.dedent(AGENT).replace("def test_agent(", "def test_again(")
+    suite.test("pytestmark = pytest.mark.looplet(cassette='test_agent/test_agent.looplet.yaml')\n" + twice)
+    suite.run().assert_outcomes(passed=2)
+    for options in ((), ("--looplet-mode=missing",), ("--looplet-mode=tail",)):
+        result = suite.run(*options, "--looplet-model=openai:x") if options else suite.record()
+        result.assert_outcomes(failed=2)
+        result.stdout.fnmatch_lines(
+            [
+                f"*test_agent.py::{name}: the cassette * is shared and can be replayed, not recorded*"
+                for name in ("test_agent", "test_again")
+            ]
+        )
+    assert (suite.cassettes / "test_agent.looplet.yaml").read_bytes() == before
 
 
 # ---------------------------------------------------------------- keys
@@ -332,6 +338,14 @@ WRONG_OPTIONS = {
     "an unknown policy": (["--looplet-drift=prompt=maybe"], "*'maybe' is none of fail, warn*"),
     "a threshold in percent": (["--looplet-threshold=80"], "*'80' is no number from 0 to 1*"),
     "no trials": (["-o", "looplet_trials=0"], "*'0' is no whole number from 1*"),
+    "a provider nobody knows": (
+        ["--looplet-model=foo:bar"],
+        "ERROR: --looplet-model=foo:bar: unknown provider 'foo'; there are openai, anthropic, ollama",
+    ),
+    "a judge nobody knows": (
+        ["--looplet-judge=foo:bar"],
+        "ERROR: --looplet-judge=foo:bar: unknown provider*",
+    ),
     "a model without a provider": (["--looplet-model=gpt"], "*name it as provider:model*"),
     "a report nobody can write": (["--looplet-report=x.doc"], "*end*.json*"),
 }

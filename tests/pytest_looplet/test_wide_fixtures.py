@@ -129,3 +129,83 @@ def test_one_that_calls_no_model_may_connect_and_leaves_no_file(pytester):
     for options in ((), ("--looplet-record",)):
         run(pytester, *options).assert_outcomes(passed=1)
     assert not list(pytester.path.rglob("*.looplet.yaml"))
+
+
+ASYNC = """
+import openai, pytest
+{imports}
+
+async def ask(text):
+    async with openai.AsyncOpenAI() as client:
+        turns = [{{"role": "user", "content": text}}]
+        reply = await client.chat.completions.create(model="tiny", messages=turns)
+    return reply.choices[0].message.content
+
+@{fixture}(scope="module"{loop})
+async def summary():
+    return await ask("sum up")
+
+@{fixture}(scope="module"{loop})
+async def letter():
+    yield await ask("a letter")
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+@{mark}
+async def test_one(summary, letter, looplet_cassette):
+    assert [summary, letter, await ask("one")] == ["Hm."] * 3
+
+@{mark}
+async def test_two(summary, letter, looplet_cassette):
+    assert [summary, letter, await ask("two")] == ["Hm."] * 3
+"""
+ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=module")
+ASYNC_PLUGINS = {
+    "pytest-asyncio": (
+        {
+            "imports": "import pytest_asyncio",
+            "fixture": "pytest_asyncio.fixture",
+            "loop": ', loop_scope="module"',
+            "mark": 'pytest.mark.asyncio(loop_scope="module")',
+        },
+        ASYNCIO,
+    ),
+    "pytest-asyncio, auto": (
+        {
+            "imports": "pytestmark = pytest.mark.asyncio(loop_scope='module')",
+            "fixture": "pytest.fixture",
+            "loop": "",
+            "mark": "pytest.mark.filterwarnings('default')",
+        },
+        (*ASYNCIO, "-o", "asyncio_mode=auto"),
+    ),
+    "anyio": (
+        {"imports": "", "fixture": "pytest.fixture", "loop": "", "mark": "pytest.mark.anyio"},
+        ("-p", "no:asyncio"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "options"), ASYNC_PLUGINS.values(), ids=ASYNC_PLUGINS)
+def test_async_fixtures_have_a_tape_of_their_own(words, options, pytester, monkeypatch):
+    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makepyfile(test_a=ASYNC.format(**words))
+    with LocalProvider(["Hm."] * 20) as provider, pytest.MonkeyPatch.context() as patch:
+        for name, value in provider.env.items():
+            patch.setenv(name, value)
+        pytester.runpytest("--looplet-record", *options).assert_outcomes(passed=2)
+    assert len(provider.requests) == 4  # once for each fixture and each test
+    assert files(pytester) == [
+        "test_a/fixture.letter.looplet.yaml",
+        "test_a/fixture.summary.looplet.yaml",
+        "test_a/test_one.looplet.yaml",
+        "test_a/test_two.looplet.yaml",
+    ]
+    replayed = pytester.runpytest(*options)
+    replayed.assert_outcomes(passed=2)
+    assert "looplet: 4 cassettes used" in replayed.outlines
+    alone = pytester.runpytest("-k", "two", *options)
+    alone.assert_outcomes(passed=1, deselected=1)

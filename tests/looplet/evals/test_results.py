@@ -98,6 +98,8 @@ WRONG_MARKS = {
     "a mean below zero": ({"min_mean": -0.1}, r"min_mean=-0.1"),
     "no trials": ({"trials": 0}, r"trials=0"),
     "certainty": ({"pass_rate": 0.9, "confidence": 1}, r"confidence=1.*between"),
+    "a misspelt demand": ({"treshold": 0.8}, r"unknown demand 'treshold'; did you mean 'threshold'\?"),
+    "no demand at all": ({"x": 1}, r"unknown demand 'x'; there are threshold, "),
     "confidence about nothing": ({"confidence": 0.95}, r"needs pass_rate= or min_mean="),
 }
 

@@ -1,0 +1,50 @@
+"""`looplet show`: a run directory, or the file of a run, in a few lines."""
+
+import pytest
+
+from looplet import tool
+from looplet.cli import main
+from looplet.testing import ScriptedBackend, call
+from looplet.tools import tools_from
+from looplet.trajectory import TrajectoryBuilder
+from looplet.trajectory.run import run_loop
+
+
+@tool
+def look(order_id: str) -> dict:
+    """Look an order up."""
+    return {"status": "shipped"}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with a run that was saved whole, and what of it is its behaviour."""
+    builder = TrajectoryBuilder()
+    llm = ScriptedBackend([call("look", order_id="7"), call("done", answer="ok")])
+    run_loop(builder=builder, llm=llm, task="x", tools=tools_from([look], include_done=True))
+    builder.trajectory.save(tmp_path / "run" / "trajectory.json")
+    builder.trajectory.behaviour().save(tmp_path / "a.run.json")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["run", "run/trajectory.json"])
+def test_a_saved_run_by_its_folder_or_its_file(name, saved, capsys):
+    assert main(["show", str(saved / name)]) == 0
+    told = capsys.readouterr().out
+    assert "✓ done  2 steps  2 LLM calls" in told
+    assert "✓ look(order_id=7" in told
+    assert "LLM: 2 calls, tokens not known, 0 errors" in told
+
+
+def test_an_accepted_run_keeps_no_calls(saved, capsys):
+    assert main(["show", str(saved / "a.run.json")]) == 0
+    told = capsys.readouterr().out
+    assert "✓ done  2 steps" in told
+    assert "LLM: the calls are not kept in this file" in told
+
+
+def test_a_file_that_is_no_run(tmp_path, capsys):
+    (tmp_path / "x.txt").write_text("no run")
+    assert main(["show", str(tmp_path / "x.txt")]) == 1
+    assert f"could not parse {tmp_path / 'x.txt'}" in capsys.readouterr().err
+    assert main(["show", str(tmp_path / "nothing")]) == 1
