@@ -12,9 +12,10 @@ __all__ = ["commands", "main"]
 
 def commands() -> list[Command]:
     """All commands."""
-    from pytest_looplet.cli import baseline, cases, cassettes, evals, permissions, report
+    from pytest_looplet.cli import baseline, cases, cassettes, evals, init, permissions, report
 
     return [
+        init.COMMAND,
         *(command for command in standard_commands() if command.name != evals.COMMAND.name),
         evals.COMMAND,
         report.COMMAND,
