@@ -20,6 +20,9 @@ _PORTS = {"http": ":80", "https": ":443"}
 MOST_STEPS = 5_000_000
 """Steps that one comparison with a regular expression may take in the worst case."""
 
+MOST_CHOICES = 100_000
+"""Ways in which branches and counted repeats may be combined: trying one is dearer than a step of a `*`."""
+
 
 @dataclass(frozen=True)
 class _OneOf(Described):
@@ -64,7 +67,8 @@ class _Regex(Described):
 
     def __call__(self, args: dict[str, Any]) -> bool:
         text = argument(args, self.arg, str)
-        if self.choices * len(text) ** self.repeats > MOST_STEPS or len(text) > MOST_STEPS // 50:
+        steps = self.choices * len(text) ** self.repeats
+        if self.choices > MOST_CHOICES or steps > MOST_STEPS or len(text) > MOST_STEPS // 50:
             raise Unsure(f"a text of {len(text):,} characters would take too long to compare")
         return self.pattern.fullmatch(text) is not None
 
