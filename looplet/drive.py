@@ -14,7 +14,7 @@ from looplet.engine.hooks import Script, waited_for
 from looplet.engine.needs import Ask, Compact, Leave, Need, Resolve, RunTools, Save, Wait
 from looplet.engine.scope import current_run
 from looplet.errors import ModelError
-from looplet.tools.running import running_call
+from looplet.running import running_call
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
 
 if TYPE_CHECKING:

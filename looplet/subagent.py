@@ -23,11 +23,11 @@ from looplet.engine.scope import current_run
 from looplet.errors import ConfigError
 from looplet.events import LifecycleEvent
 from looplet.loop import async_composable_loop, composable_loop
+from looplet.running import running_call
 from looplet.session import SessionLog
 from looplet.skills import SHELF_TOOLS
 from looplet.tools import BaseToolRegistry, tool, tools_from
 from looplet.tools.decorator import done
-from looplet.tools.running import running_call
 from looplet.types import AgentState, DefaultState, Step, Usage
 from looplet.values import dumps
 

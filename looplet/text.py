@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from unicodedata import combining, east_asian_width
 
 # Patterns, compiled when the first text needs them: most are plain.
 _UNSAFE = (
@@ -62,6 +61,8 @@ def columns(text: str) -> int:
     """How many columns of a terminal *text* takes."""
     if text.isascii():
         return len(text)
+    from unicodedata import combining, east_asian_width  # a shared library; most texts do without
+
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 

@@ -7,7 +7,6 @@ None of them raises.
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from json import JSONEncoder
@@ -254,6 +253,8 @@ class _Normaliser:
 
 
 def _base64(value: bytes) -> str:
+    from binascii import b2a_base64  # a shared library; few values are bytes
+
     return b2a_base64(value, newline=False).decode()
 
 

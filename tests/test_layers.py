@@ -17,7 +17,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 
 LAYERS = (
-    ("words", "types errors clock plain workers", "freely"),
+    ("words", "types errors clock plain workers running", "freely"),
     (
         "vocabulary",
         "events hook_decision conversation session memory history parse schema values prompts"

@@ -20,6 +20,7 @@ from looplet import clock
 from looplet.engine.observe import ModelCall, Request, RunObserver
 from looplet.errors import ConfigError
 from looplet.redact import Redactor
+from looplet.running import running_call
 from looplet.telemetry.genai import (
     about_reply,
     about_request,
@@ -29,7 +30,6 @@ from looplet.telemetry.genai import (
     parts,
     tool_error_type,
 )
-from looplet.tools.running import running_call
 from looplet.types import Step, ToolCall, Usage
 from looplet.values import bounded, dumps
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from looplet import clock
 from looplet.engine.observe import Decision, ModelCall, Request, RunObserver
-from looplet.tools.running import running_call
+from looplet.running import running_call
 from looplet.types import Step, ToolCall, ToolResult
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from looplet.clock import perf
+from looplet.running import running_call
 from looplet.tools.cut import RESULT_CHARS, cut, size_within
 from looplet.tools.failure import describe, refused, tool_error
-from looplet.tools.running import running_call
 from looplet.tools.spec import ToolSpec
 from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
 from looplet.values import bounded, plain_copy
