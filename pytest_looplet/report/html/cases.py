@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from looplet.evals.compare import Change, Key
 from looplet.text import count
+from pytest_looplet.report.changes import figure_text
 from pytest_looplet.report.figures import MARKS
 from pytest_looplet.report.html.run import run_html
 from pytest_looplet.report.html.text import block, esc
@@ -33,6 +34,7 @@ def case_sections(report: SessionReport) -> Iterator[str]:
         opened += is_open
         yield _head(number, _title(rows[0]), worst, _chips(rows), is_open)
         yield from _evals(rows, changes)
+        yield from _beyond(report, rows[0])
         yield from _run(report, name)
         yield "</details>"
     for number, test in enumerate(report.tests, len(by_run) + 1):
@@ -93,6 +95,16 @@ def _change(change: Change | None) -> str:
     was = "" if before is None else f" from {before.standing}"
     score = "" if before is None or before.score is None else f" {before.score:.2f}"
     return ARROWS[change.kind] + was + score
+
+
+def _beyond(report: SessionReport, row: EvalRow) -> Iterator[str]:
+    """The figures of the case of *row* that moved beyond their tolerance."""
+    if report.comparison is None:
+        return
+    for one in report.comparison.beyond:
+        if one.case == f"{row.module}::{row.case}":
+            mark = "▲" if one.is_more else "▼"
+            yield f'<p class="beyond">{mark} {esc(figure_text(one))}, tolerance {one.tolerance:.0%}</p>'
 
 
 def _run(report: SessionReport, name: str) -> Iterator[str]:

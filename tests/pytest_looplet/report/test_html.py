@@ -1,9 +1,11 @@
 """The page as text: nothing that a model said is markup in it."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from looplet.evals.spent import Spent
 from pytest_looplet.report import SessionReport
 from pytest_looplet.report.html import page
 
@@ -64,6 +66,23 @@ def test_each_run_has_a_section_with_its_steps(report, read):
     kinds = [(attributes.get("class") or "").split() for _, attributes in read.tags]
     assert sum("case" in kind for kind in kinds) == 5
     assert sum("step" in kind for kind in kinds) == 5 * 4
+
+
+def test_a_section_shows_what_its_run_did_otherwise(report, read, evil):
+    spent = (Spent("evals/eval_support.py::case-0000", "tokens", 100, 150, 0.25),)
+    name = "evals/eval_support.py::case-0001#1"
+    changed = replace(
+        report,
+        comparison=replace(report.comparison, spent=spent),
+        departures={name: ("the first difference is at step 2", evil)},
+    )
+    text = page(changed)
+    first, second, *_ = text.split('<details class="case ')[1:]
+    assert "▲ tokens 100 -&gt; 150 (+50%), tolerance 25%" in first
+    assert "Changes against the baseline" in first
+    assert "Changes against the recording" in second
+    assert "the first difference is at step 2" in second
+    assert "<script>window.hacked" not in text
 
 
 def test_a_very_long_result_is_cut_and_says_so(report):
