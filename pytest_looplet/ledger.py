@@ -137,7 +137,6 @@ class Recorder:
             report.looplet = sendable(facts)  # type: ignore[attr-defined]
         return report
 
-
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In a worker of xdist: hand over what permission rules decided here."""
         output = getattr(session.config, "workeroutput", None)

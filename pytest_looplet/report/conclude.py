@@ -19,6 +19,7 @@ from pytest_looplet.report.effort import TAKEN, Effort, recordings, together
 from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
+from pytest_looplet.rule_use import RuleUse, use_key
 from pytest_looplet.settings import settings_of
 
 report_key = pytest.StashKey[SessionReport]()
@@ -38,6 +39,7 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
         planned={"::".join(p.key): len(p.cells) for p in planned},
         spared=_spared(rows),
         required=tuple(sorted("::".join(p.key) for p in planned if p.demands.required)),
+        rule_use=session.config.stash.get(use_key, RuleUse()),
     )
     if settings.baseline is not None and report.evals and not settings.accept:
         report = baseline.compared(

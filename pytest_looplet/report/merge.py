@@ -13,6 +13,7 @@ from looplet.evals.spent import figures_of
 from looplet.evals.suite import RunVerdict, judge_suite
 from pytest_looplet.report.accepted import by_case
 from pytest_looplet.report.model import GateRow, SessionReport
+from pytest_looplet.rule_use import joined
 
 REGRESSED = " regressed against the baseline"
 OTHER_CASES = "the baseline is of other evals and cases: nothing could be compared"
@@ -60,6 +61,7 @@ def merge(parts: Sequence[SessionReport], *, require_all: bool = False) -> Sessi
         runs=dict(sorted((name, run) for part in parts for name, run in part.runs.items())),
         differences=dict(sorted((name, d) for part in parts for name, d in part.differences.items())),
         departures=dict(sorted((name, d) for part in parts for name, d in part.departures.items())),
+        rule_use=joined(part.rule_use for part in parts),
     )
     whole = replace(whole, gates=_gates(parts, whole), comparison=_comparison(parts, whole))
     worse = _worse(whole.comparison)

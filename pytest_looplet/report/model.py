@@ -14,6 +14,7 @@ from looplet.trajectory.encode import encode
 from pytest_looplet.report.accepted import Accepted
 from pytest_looplet.report.changes import as_json
 from pytest_looplet.report.timeless import timeless, timing_of
+from pytest_looplet.rule_use import RuleUse
 
 SCHEMA = "looplet-session-report/1"
 
@@ -122,6 +123,7 @@ class SessionReport:
         runs: The trajectories, by `file::case#trial` and `test#number`; empty if nobody will look at them.
         differences: How a run behaved otherwise than in the baseline, in lines, by the run's name.
         departures: The same against the trajectory that was saved with the recording of its test.
+        rule_use: What permission rules decided, and which did not.
         accepted: In a baseline: what is accepted of each case, by `file::case`, and of each run of a test.
     """
 
@@ -140,6 +142,7 @@ class SessionReport:
     differences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     departures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     accepted: Mapping[str, Accepted] = field(default_factory=dict)
+    rule_use: RuleUse = field(default_factory=RuleUse)
 
     @classmethod
     def of(
@@ -221,6 +224,8 @@ class SessionReport:
             whole["departures"] = {name: list(lines) for name, lines in self.departures.items()}
         if self.accepted:
             whole["accepted"] = {case: accepted.to_json() for case, accepted in self.accepted.items()}
+        if self.rule_use:
+            whole["permissions"] = self.rule_use.to_dict()
         if self.comparison is not None:
             differences = {name: list(lines) for name, lines in self.differences.items()}
             whole["baseline"] = as_json(self.comparison) | {"differences": differences}

@@ -15,6 +15,7 @@ from looplet.trajectory import Trajectory
 from pytest_looplet.report.accepted import accepted_from
 from pytest_looplet.report.model import SCHEMA, EvalRow, GateRow, SessionReport, TestRow
 from pytest_looplet.report.timeless import timed
+from pytest_looplet.rule_use import RuleUse
 
 R = TypeVar("R", EvalRow, TestRow, GateRow)
 
@@ -70,6 +71,7 @@ def report_from(content: Mapping[str, Any]) -> SessionReport:
         {name: tuple(lines) for name, lines in (baseline or {}).get("differences", {}).items()},
         {name: tuple(lines) for name, lines in content.get("departures", {}).items()},
         {case: accepted_from(one, f"the case {case}") for case, one in content.get("accepted", {}).items()},
+        RuleUse.from_dict(content.get("permissions", {"rules": [], "unruled": {}})),
     )
 
 

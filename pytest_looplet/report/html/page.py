@@ -66,6 +66,7 @@ def _parts(report: SessionReport) -> Iterator[str]:
     yield from _notes(report)
     if report.evals:
         yield from _overview(report)
+    yield from _rules(report)
     yield from _toolbar()
     yield '<section id="cases" aria-label="Runs">'
     yield from case_sections(report)
@@ -110,6 +111,27 @@ def _overview(report: SessionReport) -> Iterator[str]:
         )
         yield f'<tr><th scope="row">{esc(name)}</th>{data}</tr>'
     yield "</tbody></table></section>"
+
+
+def _rules(report: SessionReport) -> Iterator[str]:
+    """Which permission rules decided something, which never did, what ran without any."""
+    use = report.rule_use
+    if not use:
+        return
+    heads = ("rule", "where", "allowed", "denied")
+    cells = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    yield f'<section id="rules"><h2>Permissions</h2><table><thead><tr>{cells}</tr></thead><tbody>'
+    for row in use.rules:
+        kind = "" if row.decided else ' class="cut"'
+        counts = f"{row.allowed:,}", f"{row.denied:,}" if row.decided else f"{row.denied:,} (never decided)"
+        data = zip(heads[1:], (esc(row.source), *counts), strict=True)
+        told = "".join(f'<td data-head="{head}"><div>{cell}</div></td>' for head, cell in data)
+        yield f'<tr{kind}><th scope="row">{esc(row.rule)}</th>{told}</tr>'
+    yield "</tbody></table>"
+    if use.unruled:
+        tools = "".join(f"<li>{esc(tool)} <b>{count:,}x</b></li>" for tool, count in use.unruled.items())
+        yield f'<p>Ran without any rule:</p><ul class="notes">{tools}</ul>'
+    yield "</section>"
 
 
 def _cells(one: EvalFigures, report: SessionReport) -> Iterator[str]:
