@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from looplet.values import normal
 
 MARKS = ("trajectory.json", "manifest.jsonl")
 """Files by which a run's folder is known."""
+
+_QUOTED = re.compile(r'(?<=")[^"]+(?=")')
 
 
 class RunFolder:
@@ -66,9 +69,7 @@ class RunFolder:
         """Write a model call: its two text files and its line of the manifest."""
         # A provider makes up new call ids every time; in files they are named by position.
         response = steady(call.response, self._names)
-        prompt = call.prompt
-        for made_up, name in self._names.items():
-            prompt = prompt.replace(f'"{made_up}"', f'"{name}"')
+        prompt = _QUOTED.sub(lambda found: self._names.get(found[0], found[0]), call.prompt)
         call = replace(call, response=response, prompt=prompt)
         line = call.to_dict()
         self._volatile["calls"].append({"timestamp": call.timestamp, "duration_ms": call.duration_ms})
