@@ -3,6 +3,8 @@
 # make test-all   run the slow ones too, as CI does
 # make lint    ruff, mypy, pyright
 # make check   lint and test-all: what a change must pass
+# make docs     build the site into site/, strictly: every link and every docstring
+# make coverage   all tests with branch coverage, at least 97 %
 # make bench   time each part beside its floor, into docs/performance.md
 # make bench-peers   the same beside other libraries, each in an environment of its own (400 MB)
 # make clean   remove what the targets made
@@ -18,7 +20,7 @@ REPORT := looplet-report.json
 # Tests start many Pythons; without compiled files each would compile the packages again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all lint check bench bench-peers clean help
+.PHONY: demo test test-all lint check docs coverage bench bench-peers clean help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -37,9 +39,19 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
 	$(BIN)/pyright
 
-check: lint test-all
+check: lint docs test-all
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs --quiet build --strict --site-dir site
+
+# What tests start is measured too: `patch` in pyproject.toml.
+coverage: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -q -n auto --cov --cov-branch --cov-report= --no-cov-on-fail
+	$(BIN)/coverage report
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -p benchmark tests/benchmarks/bench_*.py --benchmark-json=$(VENV)/bench.json
