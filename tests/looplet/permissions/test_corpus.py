@@ -108,6 +108,21 @@ def async_drive(script, tools, hooks):
     return asyncio.run(steps())
 
 
+@pytest.mark.parametrize("drive", [sync_drive, async_drive], ids=["sync", "async"])
+@pytest.mark.parametrize("row", [r for r in ROWS if r["id"] in LOOP_ONLY], ids=lambda row: row["id"])
+def test_the_loop_gives_the_verdict(row, drive, places):
+    ran, _ = in_a_loop(filled(row, places), drive)
+    wanted = [one.args for one in calls_of(row)]
+    assert row["expected"] == "deny"
+    assert [kwargs for name, kwargs in ran if name != "done"] == []
+    assert len(wanted) == 1
+
+
+def test_no_row_of_the_corpus_is_left_out():
+    assert len(ROWS) == 178
+    assert {row["id"] for row in ROWS} >= LOOP_ONLY
+
+
 SENT = [r for r in ROWS if all(isinstance(c.args, dict) and "\x00" not in repr(c.args) for c in calls_of(r))]
 
 
