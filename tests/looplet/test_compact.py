@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from looplet.budget import BudgetTelemetry, ContextBudget, ThresholdCompactHook, classify_tier
 from looplet.compact import (
     CompactOutcome,
+    CompactService,
     PruneToolResults,
     SummarizeCompact,
     TruncateCompact,
@@ -272,3 +273,29 @@ def test_telemetry_and_the_measure() -> None:
     assert telemetry.peak_tier == "warning"
     tier, tokens = classify_tier(ContextBudget(), session_log=SessionLog(), extra_estimate=5)
     assert (tier, tokens) == ("ok", 6)
+
+
+class DropsAll:
+    """A service of one's own."""
+
+    def compact(self, *, state, session_log, llm, conversation, step_num, reason):
+        before = len(conversation.messages)
+        conversation.messages.clear()
+        return CompactOutcome(reason, before, 0, extra={"mode": "drop"})
+
+
+def test_a_service_of_ones_own() -> None:
+    service, talk = DropsAll(), Conversation([Message(MessageRole.USER, "x")])
+    assert isinstance(service, CompactService)
+    state, log = DefaultState(), SessionLog()
+    outcome = run_compact(
+        compact_chain(service, TruncateCompact()),
+        hooks=[],
+        state=state,
+        session_log=log,
+        llm=None,
+        conversation=talk,
+        step_num=1,
+        reason="test",
+    )
+    assert (outcome.messages_before, outcome.messages_after, outcome.extra["chain_stage"]) == (1, 0, 0)

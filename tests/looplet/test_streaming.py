@@ -31,14 +31,21 @@ from looplet.streaming import (
     Event,
     EventEmitter,
     EventStream,
+    HookEvent,
+    LLMCallEndEvent,
+    LLMCallStartEvent,
+    LLMChunkEvent,
     LoopEndEvent,
     LoopStartEvent,
     QueueEmitter,
     RecoveryEvent,
+    StepEndEvent,
     StepStartEvent,
     StreamingHook,
     StreamObserver,
     TerminalPrinter,
+    ToolDispatchEvent,
+    ToolResultEvent,
 )
 from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls
 from looplet.types import ChatReply, DefaultState, Step, ToolCall, ToolResult
@@ -257,6 +264,23 @@ class TestTerminalPrinter:
             "  context warning: 81% used",
             "",
         ]
+
+
+def test_every_kind_of_news_once_and_in_order():
+    events = []
+    engine = PermissionEngine(default="allow").deny("grep", reason="not here")
+    llm = ScriptedChatBackend([call("grep", q="x"), calls(call("done", answer="ready"), text="Well.")])
+    tools, config = tools_from([grep], include_done=True), LoopConfig(stream_tokens=True)
+    hooks, emitter = [PermissionHook(engine)], CallbackEmitter(events.append)
+    list(composable_loop(llm, "t", tools, hooks=hooks, config=config, stream=emitter))
+    assert [type(event) for event in events] == [
+        LoopStartEvent,
+        *[StepStartEvent, LLMCallStartEvent, LLMCallEndEvent],
+        *[HookEvent, ToolResultEvent, StepEndEvent],
+        *[StepStartEvent, LLMCallStartEvent, LLMChunkEvent, LLMCallEndEvent],
+        *[HookEvent, ToolDispatchEvent, ToolResultEvent, StepEndEvent],
+        LoopEndEvent,
+    ]
 
 
 class TestEventStream:

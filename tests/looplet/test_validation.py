@@ -17,6 +17,7 @@ from looplet.validation import (
     OutputSchema,
     SimpleDoneValidator,
     ValidatingToolRegistry,
+    ValidationResult,
     validate_args,
 )
 
@@ -200,6 +201,24 @@ def test_an_answer_that_does_not_fit_goes_back_to_the_model(mode, schema, says):
     assert rejected["rejected"] is True
     assert says in rejected["reason"]
     assert (accepted, found.final_output) == ("taken", GOOD)
+
+
+class Even:
+    """A validator of one's own."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    def validate_done(self, payload):
+        return ValidationResult(len(payload["lines"]) % 2 == 0, self.errors)
+
+
+@pytest.mark.parametrize(("errors", "says"), [(["odd"], "odd"), ([], "it is not valid")])
+def test_a_validator_of_ones_own(errors, says):
+    llm = ScriptedChatBackend([call("done", lines=[1]), call("done", lines=[1, 2])])
+    found = run_loop(llm, "t", [order], config=LoopConfig(output_schema=Even(*errors)))
+    assert found.steps[0].tool_result.data["reason"] == f"Output schema validation failed: {says}"
+    assert found.final_output == {"lines": [1, 2]}
 
 
 def test_what_a_model_says_of_the_whole_is_told_too():

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from looplet import PermissionDecision, PermissionEngine, PermissionRule, ToolCall
 from looplet.errors import ConfigError
-from looplet.permissions import command_matcher
+from looplet.permissions import PermissionOutcome, command_matcher
 
 pytestmark = pytest.mark.slow
 
@@ -332,3 +332,14 @@ def test_any_call_is_decided_and_never_raises(args, tool):
     rules = PermissionEngine(ask_timeout_s=None).ask("a").deny("b", arg_matcher=breaks)
     assert rules.evaluate(ToolCall(tool, args)).denied
     assert len(rules.denials) == 1
+
+
+def test_an_outcome_says_who_decided_and_why():
+    made = engine(("pay", DENY, None, "not today"), default="allow")
+    outcome = made.evaluate(call())
+    assert isinstance(outcome, PermissionOutcome)
+    assert (outcome.denied, outcome.allowed, outcome.reason) == (True, False, "not today")
+    assert (outcome.rule, outcome.by, outcome.asked) == (made.rules[0], "rule", False)
+    other = made.evaluate(call("look"))
+    assert (other.allowed, other.rule, other.by) == (True, None, "default")
+    assert PermissionOutcome(ALLOW).allowed
