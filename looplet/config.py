@@ -63,7 +63,8 @@ class LoopConfig(Plain):
         acceptance_criteria: Shown to the model with the task; hooks and evals may judge by them.
         max_briefing_tokens: Budget for briefing and hook texts, at 4 characters a token.
         router: Chooses the backend of each step.
-        checkpoint_dir: Folder that makes the run durable; a run found there is resumed.
+        checkpoint_dir: Folder that makes the run durable; a run found there is resumed. Secrets are stored,
+            and come back after a resume, as their placeholders.
         tracer: Records spans.
         recovery_registry: Advice for unreadable replies.
         compact_service: Shortens the history when a hook or an overflow asks for it.

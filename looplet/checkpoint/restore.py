@@ -132,7 +132,6 @@ class Restorer:
         Raises:
             CheckpointError: A record does not have the shape that this code writes.
         """
-        record.task(self.run)
         for number, one in enumerate(records, 1):
             try:
                 _APPLY[one["kind"]](self, one)
@@ -144,6 +143,7 @@ class Restorer:
 
     def _begin(self, one: Mapping[str, Any]) -> None:
         self.began = one["t"]
+        record.task(self.run, self.began)
 
     def _end(self, one: Mapping[str, Any]) -> None:
         self.run.stop_request = None

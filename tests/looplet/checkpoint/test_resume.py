@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 import stat
+import subprocess
+import sys
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,34 @@ def test_CK_13_a_resumed_run_equals_one_that_was_never_stopped(tmp_path: Path, s
     assert resumed.builder.trajectory.steps == expected.builder.trajectory.steps
     assert len(resumed.builder.trajectory.model_calls) == len(expected.builder.trajectory.model_calls)
     assert resumed.state.queries_used == expected.state.queries_used
+
+
+def test_times_come_back_to_the_last_bit(tmp_path: Path) -> None:
+    life = Life(ScriptedChatBackend(*SCRIPT), tmp_path).until(5)
+    again = Life(ScriptedChatBackend(*SCRIPT[3:]), tmp_path).until(6)
+    stamps = [[m.timestamp for m in one.conversation.messages] for one in (life, again)]
+    # The task was told at once: its time is that of the run's begin.
+    assert len(stamps[0]) > 5
+    assert stamps[1][1 : len(stamps[0])] == stamps[0][1:]
+    assert stamps[0][0] - 5 < stamps[1][0] <= stamps[0][0]
+
+
+def test_a_journal_loads_little(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from looplet import BaseToolRegistry, LoopConfig, ToolSpec, composable_loop
+from looplet.testing import MockLLMBackend
+tools = BaseToolRegistry()
+tools.register(ToolSpec("done", "Finish.", {{"answer": "str"}}, lambda *, answer: answer))
+llm = MockLLMBackend(['{{"tool": "done", "args": {{"answer": "ok"}}}}'])
+before = set(sys.modules)
+config = LoopConfig(checkpoint_dir={str(tmp_path / "run")!r})
+list(composable_loop(llm, "x", tools, config=config))
+print(*(set(sys.modules) - before))
+"""
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (tmp_path / "run" / "journal.jsonl").exists()
+    assert {"pathlib", "tempfile", "urllib.parse", "base64"}.isdisjoint(loaded.stdout.split())
 
 
 def test_the_async_loop_resumes_too(tmp_path: Path) -> None:
