@@ -162,7 +162,11 @@ class Observers:
 
     def __init__(self, observers: Sequence[object] = ()) -> None:
         for name in OBSERVED:
-            setattr(self, name, tuple([getattr(o, name) for o in observers if _hears(o, name)]))
+            setattr(self, name, ())
+        for observer in observers:
+            for name in OBSERVED:
+                if _hears(observer, name):
+                    setattr(self, name, (*getattr(self, name), getattr(observer, name)))
 
 
 def _hears(observer: object, name: str) -> bool:

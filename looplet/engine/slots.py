@@ -71,19 +71,23 @@ class Slots:
     def __init__(self, hooks: Sequence[object]) -> None:
         self.hooks = tuple(hooks)
         for slot in (*SLOTS, DONE_PERMISSION):
-            setattr(self, slot, tuple([_fill(h, slot) for h in self.hooks if hasattr(h, slot)]))
+            setattr(self, slot, ())
+        for hook in self.hooks:
+            self._sort(hook)
         self.before_tool = bool(self.pre_dispatch or self.check_permission or self.on_event)
         self.after_tool = bool(self.post_dispatch or self.on_event)
-        for hook in self.hooks:
-            if isinstance(hook, RunObserver):  # it is told what happens, and may decide nothing
-                continue
-            if not any(hasattr(hook, slot) for slot in (*SLOTS, DONE_PERMISSION)):
-                warnings.warn(
-                    f"{type(hook).__name__} has no recognized hook methods, so it will never be called; "
-                    f"a hook has at least one of: {', '.join(SLOTS)}",
-                    UserWarning,
-                    stacklevel=2,
-                )
+
+    def _sort(self, hook: object) -> None:
+        filled = [slot for slot in (*SLOTS, DONE_PERMISSION) if hasattr(hook, slot)]
+        for slot in filled:
+            setattr(self, slot, (*getattr(self, slot), _fill(hook, slot)))
+        if not filled and not isinstance(hook, RunObserver):  # an observer is told, and may decide nothing
+            warnings.warn(
+                f"{type(hook).__name__} has no recognized hook methods, so it will never be called; "
+                f"a hook has at least one of: {', '.join(SLOTS)}",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def _fill(hook: object, slot: str) -> Filled:

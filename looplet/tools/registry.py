@@ -229,6 +229,8 @@ def _check_spec(spec: ToolSpec) -> None:
         isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0
     ):
         raise ConfigError(f"tool {spec.name!r}: timeout_s must be seconds above 0, or None; not {limit!r}")
+    if not spec.is_json_schema and all(isinstance(name, str) for name in spec.parameters):
+        return  # the simple form cannot be wrong, so its check can wait for the first call
     try:
         spec.door()
     except ConfigError as error:
