@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 STEPS = 60
 """Halvings of an interval: more than a float can tell apart."""
 
 
+@lru_cache(4096)
 def lower_bound(passed: int, runs: int, confidence: float) -> float:
     """The least pass rate that *passed* of *runs* leaves possible: one-sided, after Clopper and Pearson.
 
@@ -36,6 +38,7 @@ def interval(passed: int, runs: int, confidence: float = 0.95) -> tuple[float, f
     return lower_bound(passed, runs, each), upper_bound(passed, runs, each)
 
 
+@lru_cache(4096)
 def mean_lower_bound(mean: float, runs: int, confidence: float) -> float:
     """The least true mean that a *mean* of *runs* scores from 0 to 1 leaves possible, one-sided.
 
@@ -99,6 +102,7 @@ def mean(values: Sequence[float]) -> float:
 # ---------------------------------------------------------------- the binomial distribution
 
 
+@lru_cache(4096)
 def at_least(passed: int, runs: int, rate: float) -> float:
     """How likely *passed* or more of *runs* are at *rate*."""
     if rate <= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64
 from collections.abc import Mapping
+from functools import lru_cache
 
 from looplet.redact.names import is_secret_name
 
@@ -31,7 +32,8 @@ def _is_telling(value: str) -> bool:
     return not (value.isalpha() or value.replace(".", "").isdigit() or value.lower().endswith("://"))
 
 
-def spellings(secret: str) -> list[str]:
+@lru_cache(256)
+def spellings(secret: str) -> tuple[str, ...]:
     """How *secret* may be written: as it is, JSON-escaped, percent-encoded, in base64; the longest first."""
     from urllib.parse import quote, quote_plus  # dear to load, and most environments hold no secret
 
@@ -45,4 +47,4 @@ def spellings(secret: str) -> list[str]:
         text = b2a_base64(b"\0" * shift + raw, newline=False).decode("ascii")
         own = text[first + (1 if shift else 0) : (shift + len(raw)) * 8 // 6]
         forms |= {own, own.replace("+", "-").replace("/", "_")}
-    return sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
+    return tuple(sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True))

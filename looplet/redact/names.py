@@ -49,6 +49,7 @@ _TELLS_NOTHING = frozenset(
 )
 
 
+@lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name holds a secret: `OPENAI_API_KEY`, `DB_PASSWORD`, `GITHUB_TOKEN`."""
     *before, last = name.upper().split("_")

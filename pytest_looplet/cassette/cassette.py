@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import Token
 from pathlib import Path
 from types import TracebackType
@@ -189,6 +190,8 @@ class Cassette:
             _recording_now.add(key)
 
     def _unclaim(self) -> None:
+        if not self._records_here:
+            return
         with _lock:
             _recording_now.discard(os.path.realpath(self.path))
 
@@ -267,6 +270,28 @@ def open_cassette(
     tape.blocks = blocks
     tape.only_plays = blocks and tape.only_plays
     return Cassette(file, mode, rules, tape, unused)
+
+
+@contextmanager
+def kept_installed(*, guards: bool) -> Iterator[None]:
+    """Keep in place what cassettes install, so that many which follow each other do not do it each anew.
+
+    Args:
+        guards: They only play, so that the guard of the network stays too. It stops what belongs to an open
+            cassette and nothing else.
+
+    Raises:
+        CassetteError: model calls would not be seen.
+    """
+    interception.acquire()
+    if guards:
+        guard.acquire()
+    try:
+        yield
+    finally:
+        if guards:
+            guard.release()
+        interception.release()
 
 
 def use_cassette(

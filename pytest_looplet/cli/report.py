@@ -13,6 +13,7 @@ from pytest_looplet.report.figures import headline, is_red, red_rows, totals
 from pytest_looplet.report.files import write
 from pytest_looplet.report.merge import merge, worse
 from pytest_looplet.report.model import SessionReport
+from pytest_looplet.report.rates import repeated
 from pytest_looplet.report.read import read_report
 from pytest_looplet.report.terminal import score_table
 
@@ -67,7 +68,8 @@ def _lines(report: SessionReport) -> list[str]:
         f"{used.runs:,} runs, {used.model_calls:,} model calls, {used.tokens:,} tokens",
     ]
     lines += score_table(report) if report.evals else []
-    told = [f"gate {gate.eval} {'✓' if gate.passed else '✗'} {gate.text}" for gate in report.gates]
+    told = [rate.line() for rate in repeated(report.by_eval())]
+    told += [f"gate {gate.eval} {'✓' if gate.passed else '✗'} {gate.text}" for gate in report.gates]
     told += [f"✗ {row.eval}[{row.case}#{row.trial}] {row.standing}: {row.reason}" for row in red_rows(report)]
     told += [f"✗ {test.test}" for test in report.tests if test.outcome == "failed"]
     told += changes.lines(report.comparison) if report.comparison is not None else []

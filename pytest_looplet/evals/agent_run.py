@@ -37,6 +37,10 @@ def signature(looplet_agent: Any, request: Any) -> None:
     """What a run asks of pytest."""
 
 
+fixtures_key = pytest.StashKey[Any]()
+"""On a file of evals: pytest's own note of the fixtures that a run needs."""
+
+
 class AgentRun(pytest.Function):
     """Runs the agent of a file of evals on one case.
 
@@ -53,7 +57,11 @@ class AgentRun(pytest.Function):
     @classmethod
     def of(cls, module: EvalModule, cell: Cell) -> AgentRun:
         """The run of *cell* for the evals of *module*."""
-        item: AgentRun = cls.from_parent(module, name=f"agent[{cell.id}]", callobj=signature)
+        known = module.stash.get(fixtures_key, None)  # the same for all: what `signature` asks for
+        item: AgentRun = cls.from_parent(
+            module, name=f"agent[{cell.id}]", callobj=signature, fixtureinfo=known
+        )
+        module.stash[fixtures_key] = item._fixtureinfo
         item.cell = cell
         item.asked_by = f"{module.nodeid}::{module.first_eval.get(cell.id, 'eval')}[{cell.id}]"
         return item

@@ -6,6 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Generator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -16,13 +17,15 @@ from looplet.evals.gate import Verdict, verdict
 from looplet.evals.marks import Demands, demands_of
 from looplet.evals.result import EvalResult
 from looplet.evals.suite import RunVerdict
+from pytest_looplet.cassette import CassetteError, kept_installed
 from pytest_looplet.evals.agent_run import AgentRun
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.explain import explain, show_run
 from pytest_looplet.evals.failures import AgentFailed, EvalFailed
 from pytest_looplet.evals.gates import GateItem, SilentGates
+from pytest_looplet.evals.injected import at_work
 from pytest_looplet.evals.module import EvalModule
-from pytest_looplet.evals.outcome import Blame, blame_of
+from pytest_looplet.evals.outcome import Blame, blame_of, provider_failure
 from pytest_looplet.evals.perform import see_to_it
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.evals.results import results_of
@@ -39,6 +42,11 @@ NAME = "looplet-evals"
 
 class EvalHooks:
     """What pytest calls for evals."""
+
+    def __init__(self) -> None:
+        self._kept = ExitStack()
+        self._kept_for: EvalModule | None = None
+        self._stand_ins: dict[Callable[..., Any], tuple[Callable[..., Any], list[Any]]] = {}
 
     @classmethod
     def register(cls, config: pytest.Config) -> None:
@@ -94,7 +102,9 @@ class EvalHooks:
             output["looplet_plan"] = plan_of(session.config).to_json()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool, bool]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, bool, bool]:
         """Run the agent before the first eval of its cell is set up."""
         cell = cell_of(item)
         if cell is not None and cell.saved is None and not item.config.getoption("setuponly", False):
@@ -105,8 +115,27 @@ class EvalHooks:
                 item.stash[spared_key] = why
                 note(item, spared=item_name(item), module=file.nodeid, case=cell.case.id, cell=cell.id)
             else:
+                self._keep_installed(file)
                 see_to_it(file, cell, item)
-        return (yield)
+        try:
+            if cell is None:
+                return (yield)
+            with at_work(item):
+                return (yield)
+        finally:
+            if self._kept_for is not None and (nextitem is None or nextitem.parent is not self._kept_for):
+                self._kept_for = None
+                self._kept.close()
+
+    def _keep_installed(self, file: EvalModule) -> None:
+        """Between the runs of one file, leave in place what their cassettes install: that takes a while."""
+        settings = settings_of(file.config)
+        if self._kept_for is file or settings.live:
+            return
+        self._kept_for = file
+        # What is wrong with the interception, each cassette tells itself.
+        with suppress(CassetteError):
+            self._kept.enter_context(kept_installed(guards=settings.mode == "replay"))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -120,11 +149,11 @@ class EvalHooks:
         cell = cell_of(item)
         if cell is None or not isinstance(item, pytest.Function):
             return (yield)
-        returned: list[Any] = []
-        started = perf()
         function = item.obj
         demands = demands_of(function)
-        item.obj = _keeping(function, returned)
+        tries = settings_of(item.config).provider_retries + 1
+        item.obj, returned = self._keeping(function, tries)
+        started = perf()
         try:
             yield
         except AssertionError as error:
@@ -142,6 +171,15 @@ class EvalHooks:
             pytest.xfail(f"{found.reason}; the gate of {item.originalname} decides")
         if not found.green:
             raise EvalFailed(explain(item, cell, found, result))
+
+    def _keeping(self, function: Callable[..., Any], tries: int) -> tuple[Callable[..., Any], list[Any]]:
+        """The stand-in for *function*, and the list that holds what it returns; empty before it runs."""
+        made = self._stand_ins.get(function)
+        if made is None:
+            returned: list[Any] = []
+            made = self._stand_ins[function] = _keeping(function, returned, tries), returned
+        made[1].clear()
+        return made
 
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
         """Await an async eval that no other plugin claims."""
@@ -184,23 +222,45 @@ class EvalHooks:
 # ---------------------------------------------------------------- one eval
 
 
-def _keeping(function: Callable[..., Any], returned: list[Any]) -> Callable[..., Any]:
-    """*function*, with its return value put aside: pytest warns about tests that return one."""
+def _keeping(function: Callable[..., Any], returned: list[Any], tries: int) -> Callable[..., Any]:
+    """*function*, with its return value put aside: pytest warns about tests that return one.
+
+    It is called again where the provider of its judge failed and may not the next time, so many *tries* in
+    all; in a replay as well, where the failure plays as it was recorded.
+    """
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def keep_async(*args: Any, **kwargs: Any) -> None:
             __tracebackhide__ = True
-            returned.append(await function(*args, **kwargs))
+            for left in reversed(range(tries)):
+                try:
+                    returned.append(await function(*args, **kwargs))
+                    return
+                except Exception as error:
+                    if not left or not _may_pass(error):
+                        raise
 
         return keep_async
 
     @functools.wraps(function)
     def keep(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        returned.append(function(*args, **kwargs))
+        for left in reversed(range(tries)):
+            try:
+                returned.append(function(*args, **kwargs))
+                return
+            except Exception as error:
+                if not left or not _may_pass(error):
+                    raise
 
     return keep
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether *error* is trouble of a provider that may be over the next time."""
+    failure = provider_failure(error)
+    return failure is not None and failure.retriable
 
 
 def _is_tolerated(demands: Demands) -> bool:

@@ -20,7 +20,7 @@ from pytest_looplet.run_failed import RunFailed
 Blame: TypeAlias = Literal["agent", "tool", "provider", "judge", "harness", "drift"]
 """Who is at fault when an eval is not green; only `agent` counts against the agent's pass rate."""
 
-CLIENTS = ("openai", "anthropic", "httpx", "httpx2")
+CLIENTS = ("openai", "anthropic", "httpx", "httpx2", "httpcore", "httpcore2")
 """Packages whose exceptions tell how a call to a provider went, for agents that use them directly."""
 
 

@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,11 +79,16 @@ def _may_be_at_once(file: EvalModule, item: pytest.Item) -> bool:
     return not hindered
 
 
+skipping_key = pytest.StashKey[Any]()
+
+
 def is_skipped(item: pytest.Item) -> bool:
     """Whether the eval's own marks skip it: then its agent need not run."""
-    manager = item.config.pluginmanager
-    others = [plugin for plugin in manager.get_plugins() if manager.get_name(plugin) != "skipping"]
-    asked = manager.subset_hook_caller("pytest_runtest_setup", others)
+    asked = item.config.stash.get(skipping_key, None)
+    if asked is None:
+        manager = item.config.pluginmanager
+        others = [plugin for plugin in manager.get_plugins() if manager.get_name(plugin) != "skipping"]
+        asked = item.config.stash[skipping_key] = manager.subset_hook_caller("pytest_runtest_setup", others)
     call = pytest.CallInfo.from_call(functools.partial(asked, item=item), when="setup")
     return call.excinfo is not None
 

@@ -9,6 +9,7 @@ from looplet.text import shorten, visible
 from pytest_looplet.report.changes import lines as change_lines
 from pytest_looplet.report.figures import MARKS, EvalFigures, by_eval, headline, is_red, red_rows, totals
 from pytest_looplet.report.model import SessionReport
+from pytest_looplet.report.rates import repeated
 from pytest_looplet.rule_use import lines as rule_lines
 
 SHOWN = 50
@@ -50,6 +51,11 @@ def _parts(report: SessionReport) -> Iterator[str]:
     if report.evals:
         heads = ("eval", "runs", "result", "mean", "pass rate, 95 %", "baseline", "gate")
         yield from _table(heads, [_eval_cells(one) for one in by_eval(report)])
+    if trials := repeated(report.by_eval()):
+        yield "### Over trials"
+        yield ""
+        yield from (f"- {cell(rate.line())}" for rate in trials)
+        yield ""
     yield from _failures(report)
     if rules := rule_lines(report.rule_use):
         yield "### Permissions"

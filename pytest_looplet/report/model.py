@@ -13,6 +13,7 @@ from looplet.trajectory import Trajectory
 from looplet.trajectory.encode import encode
 from pytest_looplet.report.accepted import Accepted
 from pytest_looplet.report.changes import as_json
+from pytest_looplet.report.rates import rates
 from pytest_looplet.report.timeless import timeless, timing_of
 from pytest_looplet.rule_use import RuleUse
 
@@ -215,6 +216,7 @@ class SessionReport:
             "tests": tests,
             "timing": timing,
             "fresh": self.fresh,
+            "rates": {f"{rate.module}::{rate.eval}": rate.to_json() for rate in rates(self.by_eval())},
             "planned": dict(self.planned),
             "required": list(self.required),
             "spared": dict(self.spared),

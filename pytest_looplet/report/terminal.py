@@ -15,6 +15,7 @@ from pytest_looplet.report.conclude import effort_key, report_key
 from pytest_looplet.report.effort import Effort, lines as effort_lines
 from pytest_looplet.report.figures import MARKS
 from pytest_looplet.report.model import EvalRow, SessionReport
+from pytest_looplet.report.rates import repeated
 from pytest_looplet.settings import settings_of
 
 WIDTH = 80
@@ -38,6 +39,8 @@ def show(terminal: pytest.TerminalReporter) -> None:
             terminal.write_line(line)
     for line in told if terminal.verbosity >= 0 else ():
         terminal.write_line(escape_terminal(line))
+    for rate in repeated(report.by_eval()):
+        terminal.write_line(escape_terminal(rate.line()))
     for gate in report.gates:
         mark = "✓" if gate.passed else "✗"
         terminal.write_line(escape_terminal(f"gate {gate.eval} {mark} {gate.text}"), red=not gate.passed)

@@ -13,6 +13,7 @@ from pytest_looplet.report.html import charts
 from pytest_looplet.report.html.cases import case_sections
 from pytest_looplet.report.html.text import esc, number
 from pytest_looplet.report.model import SessionReport
+from pytest_looplet.report.rates import repeated
 
 TRENDS = {
     "new": "+ new",
@@ -110,7 +111,11 @@ def _overview(report: SessionReport) -> Iterator[str]:
             for head, cell in zip(heads[1:], _cells(one, report), strict=True)
         )
         yield f'<tr><th scope="row">{esc(name)}</th>{data}</tr>'
-    yield "</tbody></table></section>"
+    yield "</tbody></table>"
+    if trials := repeated(report.by_eval()):
+        lines = "".join(f"<li>{esc(rate.line())}</li>" for rate in trials)
+        yield f'<h3>Over trials</h3><ul class="notes">{lines}</ul>'
+    yield "</section>"
 
 
 def _rules(report: SessionReport) -> Iterator[str]:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import openai  # noqa: F401 - loading it takes longer than a test
 import pytest
 
-from looplet.testing.provider import LocalProvider
+from looplet.testing.provider import LocalProvider, status
 
 pytestmark = pytest.mark.slow
 
@@ -255,3 +255,33 @@ def test_a_threshold_goes_by_name_then_by_tag_then_for_all(suite):
     result = suite.run("-k", "two", *given)
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["score 0.7 is below the threshold 0.75"])
+
+
+TROUBLED = """
+    @pytest.fixture
+    def looplet_agent(): return shout
+    @pytest.fixture
+    def looplet_judge(looplet_cassette):
+        from looplet.backends import OpenAIBackend
+        with openai.OpenAI(max_retries=0) as client:
+            yield OpenAIBackend(client, model="judge")
+    import openai
+"""
+
+
+@pytest.mark.parametrize(("failures", "passed"), [(1, True), (2, False)])
+def test_trouble_of_the_judges_provider_is_tried_again_and_replays_as_it_went(
+    failures, passed, suite, monkeypatch
+):
+    busy = status(503, "busy", headers={"x-should-retry": "true", "retry-after-ms": "1"})
+    suite.agent(TROUBLED)
+    suite.evals(JUDGED)
+    with LocalProvider([busy] * failures + ["0.9"]) as provider:
+        for name, value in provider.env.items():
+            monkeypatch.setenv(name, value)
+        first = suite.run("-k", "one", "--looplet-record", "--looplet-report=r.json")
+    row = json.loads((suite.pytester.path / "r.json").read_text())["evals"][0]
+    assert (row["standing"], row["blame"]) == (("passed", None) if passed else ("error", "judge"))
+    first.assert_outcomes(passed=passed, failed=not passed)
+    if passed:
+        suite.run("-k", "one").assert_outcomes(passed=1)
