@@ -96,7 +96,7 @@ def _scalar(value: str, block: list[str]) -> str:
         return ("\n" if value[0] == "|" else " ").join(block).strip()
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
         return value[1:-1].replace("''", "'") if value[0] == "'" else value[1:-1].replace('\\"', '"')
-    plain = re.sub(r"\s#.*", "", value)
+    plain = re.sub(r"\s+#.*", "", value)
     # A plain scalar may go on in the lines below it; a list or mapping there is no text.
     more = [line for line in block if line]
     if plain and not any(line.startswith("-") or _FIELD.fullmatch(line) for line in more):
