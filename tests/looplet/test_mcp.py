@@ -101,6 +101,16 @@ def test_a_second_start_replaces_the_server():
         assert tools.dispatch(ToolCall("add", {"a": 1})).data == {"result": 3}
 
 
+def test_MC_12_a_server_that_was_killed_is_an_error_until_it_is_started_again():
+    with MCPToolAdapter(COMMAND) as server:
+        tools = tools_from(server.tools())
+        server._link._process.kill()
+        for _ in range(2):
+            assert tools.dispatch(ToolCall("add", {"a": 1})).error_kind is ErrorKind.NETWORK
+        server.start()
+        assert tools.dispatch(ToolCall("add", {"a": 1})).data == {"result": 3}
+
+
 def test_calls_at_once_get_their_own_answers(registry):
     for spec in registry._tools.values():
         spec.concurrent_safe = True
