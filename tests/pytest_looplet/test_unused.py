@@ -62,6 +62,44 @@ def test_PP_01_PP_14_outcomes_files_and_environment_stay_as_they_are(suite):
     assert before == after
 
 
+BREAKABLE = (
+    "vcr",
+    "yaml",
+    "tabulate",
+    "openai",
+    "anthropic",
+    "httpx",
+    "httpx2",
+    "xdist",
+    "opentelemetry",
+    "requests",
+    "urllib3",
+    "aiohttp",
+    "tornado",
+)
+
+
+@pytest.mark.slow
+def test_a_broken_dependency_breaks_no_run_that_does_not_use_us(suite):
+    """Each of them raises when it is imported, and what is worse than an ImportError."""
+    broken = suite.path / "broken"
+    broken.mkdir()
+    for name in BREAKABLE:
+        (broken / f"{name}.py").write_text("raise SystemError('this installation is broken')\n")
+    done = run(suite, "-p", "pytest_looplet.plugin", "-q", "-o", "pythonpath=broken")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    for option in ("--help", "--fixtures", "--markers"):
+        done = run(suite, "-p", "pytest_looplet.plugin", "-q", "-o", "pythonpath=broken", option)
+        assert done.returncode == 0, done.stdout + done.stderr
+    # They are really broken: a test that does use us is told so, and the others pass.
+    suite.makepyfile(test_ours="def test_ours(looplet_cassette): pass\n")
+    done = run(
+        suite, "-p", "pytest_looplet.plugin", "-q", "-o", "pythonpath=broken", "test_plain.py", "test_ours.py"
+    )
+    assert "this installation is broken" in done.stdout + done.stderr
+
+
 def test_every_option_fixture_and_setting_is_documented(pytester):
     options = run(pytester, "-p", "pytest_looplet.plugin", "--help").stdout
     fixtures = run(pytester, "-p", "pytest_looplet.plugin", "--fixtures").stdout
