@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from looplet.errors import ConfigError
 from looplet.plain import Plain
-from looplet.types import CancelToken
+from looplet.types import DEFAULT_MAX_STEPS, CancelToken
 
 if TYPE_CHECKING:
     from looplet.cache import CachePolicy
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from looplet.skills import Skill
     from looplet.telemetry import Tracer
     from looplet.validation import AnySchema
-
-DEFAULT_MAX_STEPS = 15
 
 
 @dataclass(eq=False, repr=False)

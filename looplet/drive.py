@@ -33,34 +33,6 @@ _NO_EXTRAS = (None,) * len(_EXTRAS)
 _COROUTINE = 0x80  # inspect.CO_COROUTINE; inspect itself is slow to import
 
 
-class _Stepper:
-    """Feeds a script: what came of the last need goes in, the next need comes out."""
-
-    __slots__ = ("answer", "error", "left", "script", "trace")
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.answer: Any = None
-        self.error: BaseException | None = None
-        self.left = False
-        self.trace: Any = None
-
-    def need(self) -> Need | None:
-        """The next need, or None at the end, when `trace` holds what the script returned."""
-        answer, error = self.answer, self.error
-        self.answer = self.error = None
-        try:
-            return self.script.send(answer) if error is None else self.script.throw(error)
-        except StopIteration as end:
-            self.trace = end.value
-            return None
-
-    def leave(self) -> None:
-        """The consumer is gone: the script ends through its own door and nothing more is handed out."""
-        self.error = Leave()
-        self.left = True
-
-
 def drive(script: Script, tools: Any) -> Generator[Step, None, Any]:
     """Run *script* here and now; yields its steps and returns its trace."""
     answer: Any = None
@@ -86,17 +58,24 @@ def drive(script: Script, tools: Any) -> Generator[Step, None, Any]:
 
 async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
     """Run *script* on the running event loop; yields its steps."""
-    stepper = _Stepper(script)
-    while (need := stepper.need()) is not None:
+    answer: Any = None
+    error: BaseException | None = None
+    left = False
+    while True:
+        try:
+            need = script.send(answer) if error is None else script.throw(error)
+        except StopIteration:
+            return
+        answer = error = None
         try:
             if type(need) is not Step:
-                stepper.answer = await _ASYNC[type(need)](need, tools)
-            elif not stepper.left:
+                answer = await _ASYNC[type(need)](need, tools)
+            elif not left:
                 yield need
         except GeneratorExit:
-            stepper.leave()
+            error, left = Leave(), True
         except BaseException as problem:
-            stepper.error = problem
+            error = problem
 
 
 # ------------------------------------------------------------------ the model
@@ -212,11 +191,13 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
         stop_reason = None
     if usage is not None and not isinstance(usage, Usage):
         usage = None
+    # Asked only of backends that tell something of their replies.
+    attempts = 1 if stop_reason is None and usage is None else getattr(need.llm, "last_attempts", 1)
     if isinstance(raw, str):
-        return ChatReply([{"type": "text", "text": raw}], stop_reason, "", usage)
+        return ChatReply([{"type": "text", "text": raw}], stop_reason, "", usage, attempts)
     if isinstance(raw, list):
         blocks = [block for block in raw if isinstance(block, dict) and "type" in block]
-        return ChatReply(blocks, stop_reason, "", usage)
+        return ChatReply(blocks, stop_reason, "", usage, attempts)
     name = f"{type(need.llm).__name__}.{need.request.method}"
     if hasattr(raw, "close") and hasattr(raw, "__await__"):
         raw.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from looplet import clock
-from looplet.config import DEFAULT_MAX_STEPS, LoopConfig, check_config
+from looplet.config import LoopConfig, check_config
 from looplet.conversation import Conversation
 from looplet.engine.hooks import log_listener
 from looplet.engine.observe import Observers, RunObserver
@@ -18,7 +18,7 @@ from looplet.engine.slots import Slots
 from looplet.errors import ConfigError
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.session import SessionLog
-from looplet.types import AgentState, DefaultState, ToolCall, ToolContext, capabilities_of
+from looplet.types import AgentState, DefaultState, NotGiven, ToolCall, ToolContext, capabilities_of
 from looplet.values import dumps
 
 if TYPE_CHECKING:
@@ -154,19 +154,18 @@ def _shelve(skills: Sequence[Skill], registry: Any) -> tuple[SkillShelf, Any]:
 def _bounded_state(state: AgentState | None, config: LoopConfig) -> AgentState:
     """The caller's state, with the lower of the limits that the caller gave."""
     if state is None:
-        return DefaultState(max_steps=config.max_steps)
+        return DefaultState(max_steps=int(config.max_steps))
     if not isinstance(state, DefaultState) or state.max_steps == config.max_steps:
         return state
-    if config.max_steps != DEFAULT_MAX_STEPS and state.max_steps != DEFAULT_MAX_STEPS:
+    given = [limit for limit in (state.max_steps, config.max_steps) if not isinstance(limit, NotGiven)]
+    if len(given) == 2:
         warnings.warn(
             f"state.max_steps={state.max_steps} and config.max_steps={config.max_steps} differ; "
-            f"the lower one, {min(state.max_steps, config.max_steps)}, counts",
+            f"the lower one, {min(given)}, counts",
             UserWarning,
             stacklevel=4,
         )
-        state.max_steps = min(state.max_steps, config.max_steps)
-    elif config.max_steps != DEFAULT_MAX_STEPS:
-        state.max_steps = config.max_steps
+    state.max_steps = min(given)
     return state
 
 
@@ -194,7 +193,7 @@ def _plan(
     journal: RunJournal | None,
 ) -> Plan:
     limited = isinstance(state, DefaultState)
-    given = config.max_steps != DEFAULT_MAX_STEPS
+    given = not isinstance(config.max_steps, NotGiven)
     brief = config.from_domain("build_briefing")
     observers = _observers(config, slots, stream, journal)
     return Plan(
@@ -212,7 +211,7 @@ def _plan(
         # A state that never runs out would never stop, so its first answer bounds it.
         step_limit=None if limited else (config.max_steps if given else state.budget_remaining),
         free_steps=state.max_steps if isinstance(state, DefaultState) else config.max_steps,
-        shown_max_steps=config.max_steps,
+        shown_max_steps=int(config.max_steps),
         max_tokens=config.max_tokens,
         system_prompt=config.system_prompt,
         temperature=config.temperature,
@@ -257,7 +256,7 @@ def _observers(config: LoopConfig, slots: Slots, stream: Any, journal: RunJourna
         from looplet.streaming import StreamingHook, StreamObserver
 
         doubled = any(isinstance(hook, StreamingHook) for hook in slots.hooks)
-        observers.append(StreamObserver(stream, max_steps=config.max_steps, ends=not doubled))
+        observers.append(StreamObserver(stream, max_steps=int(config.max_steps), ends=not doubled))
     return observers
 
 

@@ -284,6 +284,14 @@ class AgentState(Protocol):
         ...
 
 
+class NotGiven(int):
+    """A number that stands where nobody gave one; equal to any other of its size."""
+
+
+DEFAULT_MAX_STEPS: int = NotGiven(15)
+"""The step budget of a run for which none is given."""
+
+
 @dataclass(eq=False, repr=False)
 class DefaultState(Plain):
     """The state a run has when the caller gives none: its steps and a step budget.
@@ -297,7 +305,7 @@ class DefaultState(Plain):
 
     steps: list[Any] = field(default_factory=list)
     queries_used: int = 0
-    max_steps: int = 15
+    max_steps: int = DEFAULT_MAX_STEPS
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -372,12 +380,14 @@ class ChatReply(Plain):
         stop_reason: `end_turn`, `tool_use`, `max_tokens`, `refusal`, or the provider's own word.
         model: The model that answered, as the provider names it.
         usage: Tokens, or None where the provider does not say.
+        attempts: Requests it took, where the backend retries by itself; replies may be equal in spite of it.
     """
 
     blocks: list[Block]
     stop_reason: StopReason | None = None
     model: str = ""
     usage: Usage | None = None
+    attempts: int = field(default=1, compare=False, repr=False)
 
     @property
     def text(self) -> str:

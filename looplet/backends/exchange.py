@@ -245,13 +245,16 @@ def chat(
     try:
         if on_chunk is None:
             raw = yield from exchange(endpoint, request, habits, limits)
-            return judged(wire.reply(raw))
-        request.update(wire.streaming)
-        gatherer = yield from _streamed(wire, endpoint, request, habits, limits, on_chunk)
-        return judged(gatherer.reply())
+            reply = judged(wire.reply(raw))
+        else:
+            request.update(wire.streaming)
+            gatherer = yield from _streamed(wire, endpoint, request, habits, limits, on_chunk)
+            reply = judged(gatherer.reply())
     except Exception as problem:
         failure = failure_of(problem)
         raise failure from (None if failure is problem else problem)
+    reply.attempts = limits.requests
+    return reply
 
 
 def _streamed(
@@ -294,4 +297,5 @@ def once(wire: Wire, endpoint: Any, question: Question, habits: Habits, limits: 
     reply: ChatReply = wire.reply(raw)
     if reply.stop_reason in ("refusal", "content_filter") and not reply.text:
         judged(reply)
+    reply.attempts = limits.requests
     return reply

@@ -29,6 +29,7 @@ class Holder:
         default_max_tokens: Longest reply where a call gives 0.
         last_stop_reason: Why the newest reply ended; None before the first.
         last_usage: Tokens of the newest reply, or None.
+        last_attempts: Requests that the newest reply took.
     """
 
     wire: ClassVar[Wire]
@@ -41,6 +42,7 @@ class Holder:
         self.default_max_tokens = default_max_tokens
         self.last_stop_reason: str | None = None
         self.last_usage: Usage | None = None
+        self.last_attempts = 1
         self._habits = Habits(self.wire.instead)
         self._sender, self._retries = _without_retries(client)
 
@@ -123,6 +125,7 @@ class Holder:
 
     def _note(self, reply: ChatReply) -> ChatReply:
         self.last_stop_reason, self.last_usage = reply.stop_reason, reply.usage
+        self.last_attempts = reply.attempts
         return reply
 
 

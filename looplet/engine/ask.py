@@ -171,17 +171,17 @@ def call(run: Run, request: Request) -> Script:
         run.usage = run.usage + answer.usage
         run.last_input_tokens = answer.usage.input_tokens
     if observers.model_called:
-        record = ModelCall(
+        told = ModelCall(
             number=run.model_calls,
             step=run.first_step,
             request=request,
             reply=answer if good else None,
             error=None if good else answer,
             duration_ms=(clock.perf() - started) * 1000,
-            attempts=attempts,
+            attempts=attempts + answer.attempts - 1 if good else attempts,
         )
         for hear in observers.model_called:
-            hear(record)
+            hear(told)
     return answer
 
 
@@ -310,7 +310,10 @@ def _native_call(block: dict[str, object], *, cut: bool) -> tuple[ToolCall, str]
 
 
 def recover_reading(run: Run, reply: Reply) -> Script:
-    """Ask once more, by the recovery prompt, for a reply that can be read; gives a `Reply` or None."""
+    """Ask once more, by the recovery prompt, for a reply that can be read.
+
+    Gives a `Reply`, None where the second one is as unreadable, or the `ModelError` of a model that failed.
+    """
     run.parse_failures += 1
     if run.parse_failures > PARSE_RECOVERIES:
         return None
@@ -319,7 +322,8 @@ def recover_reading(run: Run, reply: Reply) -> Script:
     request = reply.request._replace(prompt=prompt, temperature=plan.recovery_temperature, purpose="recovery")
     answer = yield from call(run, request)
     if not isinstance(answer, ChatReply):
-        return None
+        # The question that was too long is not the one the run goes on with.
+        return None if answer.kind is ErrorKind.CONTEXT_OVERFLOW else answer
     again = read(run, request, answer)
     for hear in plan.observers.recovered:
         hear("parse", bool(again.calls))

@@ -101,6 +101,9 @@ def _mended(run: Run, reply: Reply) -> Script:
     again = None
     if problem is None:
         again = yield from ask.recover_reading(run, reply)
+    if isinstance(again, ModelError):
+        yield from finish.model_failed(run, again)
+        return None
     if again is None:
         yield from finish.unreadable(run, reply, problem)
     return again

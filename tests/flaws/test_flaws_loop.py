@@ -391,6 +391,13 @@ def test_F24_of_two_limits_the_lower_counts() -> None:
         assert len(ran.steps) == 2
 
 
+@pytest.mark.parametrize(("state", "config"), [(20, 15), (15, 20)], ids=["config", "state"])
+def test_F24_a_limit_that_equals_the_default_was_given_all_the_same(state: int, config: int) -> None:
+    with pytest.warns(UserWarning, match="the lower one, 15, counts"):
+        ran = run(*[ADD] * 30, state=DefaultState(max_steps=state), config=LoopConfig(max_steps=config))
+    assert len(ran.steps) == 15
+
+
 def test_F25_free_tools_cost_no_step() -> None:
     ran = run(*[call("think", thought="hm")] * 3, ADD, ADD, ADD, config=LoopConfig(max_steps=3))
     assert ran.names == ["think"] * 3 + ["add"] * 3

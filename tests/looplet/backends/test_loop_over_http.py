@@ -139,6 +139,16 @@ def test_a_run(talker: Any, name: str) -> None:
         assert got.final_output["answer"]
 
 
+@pytest.mark.parametrize("config", [{}, STREAM, {"use_native_tools": False}], ids=["chat", "stream", "text"])
+def test_a_model_call_tells_the_requests_it_took(talker: Any, config: dict[str, Any]) -> None:
+    replies = [ADD, DONE] if "use_native_tools" not in config else IN_TEXT
+    row = Row([status(429, retry_after=SOON), *replies], ORDINARY, 2, config=config)
+    with LocalProvider(row.replies) as provider:
+        got, _ = run(talker, provider, row)
+        assert len(provider.requests) == 3
+    assert [one.attempts for one in got.model_calls] == [2, 1]
+
+
 def test_the_thread_that_was_sent(talker: Any) -> None:
     with LocalProvider([BOTH, DONE]) as provider:
         got, _ = run(talker, provider, TABLE["parallel tools"])

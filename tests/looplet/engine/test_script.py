@@ -90,6 +90,28 @@ def test_the_pause_doubles_and_has_jitter() -> None:
     assert 2.0 <= second.seconds <= 2.5
 
 
+@pytest.mark.parametrize(
+    ("problem", "stop", "tool"),
+    [
+        (ModelError("wrong key", kind=ErrorKind.PERMISSION_DENIED, status=401), "llm_error", "__llm_error__"),
+        (ModelError("too long", kind=ErrorKind.CONTEXT_OVERFLOW, status=400), "", "__parse_error__"),
+    ],
+    ids=["the provider is gone", "only the second question is too long"],
+)
+def test_a_model_that_fails_when_it_is_asked_again(problem: ModelError, stop: str, tool: str) -> None:
+    run = run_of()
+    engine = script(run)
+    next(engine)
+    again = engine.send(said("no call in here"))
+    assert isinstance(again, Ask)
+    assert again.request.purpose == "recovery"
+    step = engine.send(problem)
+    assert isinstance(step, Step)
+    assert (step.tool_call.tool, run.stop_reason) == (tool, stop)
+    assert ("wrong key" in str(step.tool_result.error)) == bool(stop)
+    engine.close()
+
+
 def test_a_resumed_run_goes_on_in_the_middle_of_a_batch() -> None:
     from looplet.engine.run import Pending
     from looplet.types import ToolCall
