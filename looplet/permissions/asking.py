@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextvars import copy_context
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from looplet.workers import start
 
@@ -14,7 +14,7 @@ from looplet.workers import start
 class Answer(NamedTuple):
     """What came of a question: a value, or why there is none."""
 
-    value: object = None
+    value: Any = None
     error: BaseException | None = None
 
 
@@ -48,7 +48,7 @@ def _in_thread(question: Callable[[], object], timeout_s: float | None) -> Answe
     return box[0] if box else _late(timeout_s)
 
 
-def _awaited(value: object) -> object:
+def _awaited(value: Any) -> object:
     if not hasattr(value, "__await__"):
         return value
     import asyncio
