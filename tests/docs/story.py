@@ -83,7 +83,8 @@ class Story:
 
     def run(self, blocks: Sequence[Block]) -> None:
         """Run all *blocks*; raises `Unlike` with the place of the first that does not hold."""
-        with self.closing:
+        with self.closing, contextlib.ExitStack() as stack:
+            stack.callback(self._forget_modules)
             before = ""
             for block in blocks:
                 if before != "not run":
@@ -91,6 +92,11 @@ class Story:
                 before = block.kind
             if blocks:
                 self._at(f"{blocks[-1].place} (the tests of the page)", self._run_tests)
+
+    def _forget_modules(self) -> None:
+        for name, module in list(sys.modules.items()):
+            if str(self.folder) in str(getattr(module, "__file__", "")):
+                del sys.modules[name]
 
     @staticmethod
     def _at(place: str, run: Callable[[], None]) -> None:
@@ -118,8 +124,7 @@ class Story:
         if TEST.search(block.text):
             self.tests.append(block.text)
             return
-        if self.tests or block.kind == "python":
-            self.prelude.append(block.text)
+        self.prelude.append(block.text)
         code = compile("\n" * int(block.place.rpartition(":")[2]) + block.text, block.place, "exec")
         out = io.StringIO()
         with (

@@ -1,5 +1,6 @@
 """Every block of every page runs, every command prints what is shown, and nothing is left out unseen."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,8 +12,6 @@ from tests.docs.story import HOUSE, TEST, Story, Unlike, same
 
 ELSEWHERE = {
     "docs/fixtures.md": "tests/pytest_looplet/fixtures/test_page.py",
-    "docs/assertions.md": "tests/pytest_looplet/test_assertions_page.py",
-    "docs/cassettes.md": "tests/pytest_looplet/test_cassettes_page.py",
     "docs/frameworks.md": "tests/pytest_looplet/test_frameworks_page.py",
     "docs/tutorial.md": "tests/docs/test_tutorial.py",
 }
@@ -43,6 +42,8 @@ def test_a_page_is_true(name, tmp_path, monkeypatch):
     for variable in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
+    if name.startswith("examples/"):
+        shutil.copytree(HOUSE / "examples", tmp_path / "examples")
     Story(tmp_path, Path(sys.executable).parent).run(PAGES[name])
 
 

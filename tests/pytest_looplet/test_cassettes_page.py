@@ -1,35 +1,12 @@
-"""The page about cassettes is true: its test is recorded and replayed, and what it names exists."""
+"""What the page about cassettes names exists. Its examples run in tests/docs."""
 
 import re
 from pathlib import Path
 
-import openai  # noqa: F401 - loading it takes longer than a test
-import pytest
-
-import pytest_looplet.provider
-import pytest_looplet.run
-import pytest_looplet.tapes  # noqa: F401
-from looplet.testing import call
-from looplet.testing.provider import LocalProvider
 from pytest_looplet.plugin import OPTIONS, SETTINGS
 from pytest_looplet.pricing import read_pricing
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cassettes.md").read_text(encoding="utf-8")
-
-
-def test_its_test_and_hooks_record_and_replay(pytester, monkeypatch):
-    for name in ("CI", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    test, hooks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    pytester.makepyfile(test_orders=test)
-    pytester.makeconftest(f"import re\n{hooks}")
-    script = [call("lookup_order", order_id="7"), call("done", answer="It is shipped.")]
-    with LocalProvider(script) as provider, pytest.MonkeyPatch.context() as patch:
-        for name, value in provider.env.items():
-            patch.setenv(name, value)
-        recorded = pytester.runpytest("--looplet-record", "--looplet-model=openai:tiny", "-p", "no:asyncio")
-        recorded.assert_outcomes(passed=1)
-    pytester.runpytest("-p", "no:asyncio").assert_outcomes(passed=1)
 
 
 def test_its_prices_can_be_read(tmp_path):
