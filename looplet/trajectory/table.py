@@ -29,11 +29,12 @@ def step_table(
             steps if None.
         marked: Numbers of the steps that get a `>`, and that are shown before any other.
     """
-    places = [place for place, step in enumerate(run.steps) if step.number in marked]
+    told = frozenset(marked)
+    places = [place for place, step in enumerate(run.steps) if step.number in told]
     shown = _chosen(len(run.steps), places, max_rows)
     steps = [run.steps[place] for place in shown]
     room = _room(steps, width)
-    rows = [_HEADER, *(_row(step, step.number in marked, room) for step in steps)]
+    rows = [_HEADER, *(_row(step, step.number in told, room) for step in steps)]
     lines = grid(rows, "<><<<>")
     return [lines[0], *_with_gaps(lines[1:], shown, len(run.steps))]
 
