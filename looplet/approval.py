@@ -168,9 +168,8 @@ class ApprovalHook:
         if request is None:
             return
         if any(pending.call.call_id == _again(request.call_id) for pending in run.pending):
-            self._pending = (
-                None  # it was taken up before the process ended, and says itself what became of it
-            )
+            # It was taken up before the process ended, and says itself what became of it.
+            self._pending = None
             return
         if answer is None:
             if run.pending:

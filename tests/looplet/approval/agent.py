@@ -26,14 +26,14 @@ ANSWERS = ("approve", "deny")
 
 def says(request: Any) -> Any:
     """The model: look, pay 5, done when it has read what came of it."""
-    if "paid 5" in request.text or "refused this call" in request.text:
+    if any(words in request.text for words in ("paid 5", "refused this call", "it is unknown whether")):
         return call("done", answer="told")
     if "seen" in request.text:
         return calls(call("pay", amount=5), call("look"))
     return call("look")
 
 
-def start(folder: Path, hook: ApprovalHook, **config: Any) -> Any:
+def start(folder: Path, hook: ApprovalHook, *, dies: bool = False) -> Any:
     @tool
     def pay(amount: int, *, ctx: Any = None) -> Any:
         """Pay."""
@@ -41,6 +41,8 @@ def start(folder: Path, hook: ApprovalHook, **config: Any) -> Any:
             return {"needs_approval": True, "approval_description": f"pay {amount}?"}
         with (folder / "effects").open("a") as file:
             file.write(f"{amount}\n")
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
         return f"paid {amount}"
 
     @tool
@@ -48,7 +50,7 @@ def start(folder: Path, hook: ApprovalHook, **config: Any) -> Any:
         """Look."""
         return "seen"
 
-    settings = LoopConfig(max_steps=6, checkpoint_dir=str(folder / "checkpoint"), **config)
+    settings = LoopConfig(max_steps=6, checkpoint_dir=str(folder / "checkpoint"))
     tools = tools_from([look, pay], include_done=True)
     return composable_loop(ScriptedChatBackend(always=says), "pay", tools, hooks=[hook], config=settings)
 
@@ -105,11 +107,27 @@ def trial(folder: Path, number: int, chance: random.Random) -> dict[str, Any]:
     }
 
 
+def killed_while_it_paid(folder: Path) -> dict[str, Any]:
+    """The process that has the answer is killed inside the call; a third one goes on."""
+    folder.mkdir()
+    os.waitpid(forked(lambda: list(start(folder, ApprovalHook()))), 0)
+    _, status = os.waitpid(forked(lambda: list(start(folder, ApprovalHook("approve"), dies=True))), 0)
+    steps = [
+        (step.tool_call.tool, step.tool_result.error or "") for step in start(folder, ApprovalHook("approve"))
+    ]
+    return {
+        "killed": os.WTERMSIG(status),
+        "effects": (folder / "effects").read_text().split(),
+        "later": steps,
+    }
+
+
 def main(folder: str, trials: str) -> None:
     chance = random.Random(11)
     for number in range(int(trials)):
         sys.stdout.write(json.dumps(trial(Path(folder) / str(number), number, chance)) + "\n")
         sys.stdout.flush()
+    sys.stdout.write(json.dumps(killed_while_it_paid(Path(folder) / "cut")) + "\n")
 
 
 if __name__ == "__main__":
