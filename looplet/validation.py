@@ -178,7 +178,7 @@ def _by_pydantic(validate: Callable[[Any], Any], args: dict[str, Any]) -> list[s
     try:
         validate(args)
     except ValueError as problem:  # pydantic's own is one
-        told = getattr(problem, "errors", None)
+        told: Any = getattr(problem, "errors", None)
         return [_sentence(error) for error in told()] if callable(told) else [str(problem)]
     return []
 
