@@ -93,14 +93,10 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
 
 def _own_args(args: dict[str, Any]) -> dict[str, Any]:
     # The tool gets a copy, so that what it does to its arguments is not done to the record of the call.
-    if _SCALARS.issuperset(map(type, args.values())):
-        own = args.copy()
-    else:
-        own = {name: plain_copy(value) for name, value in args.items()}
-    if "__" in "".join(args):
-        for name in args:
-            if name[:2] == "__":
-                del own[name]
+    own: dict[str, Any] = {}
+    for name, value in args.items():
+        if name[:2] != "__":
+            own[name] = value if type(value) in _SCALARS else plain_copy(value)
     return own
 
 
