@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -21,11 +22,16 @@ def sendable(value: Any) -> Any:
     """A JSON value that a worker of xdist can send and a file can hold: half characters become escapes."""
     if isinstance(value, str):
         return value if value.isascii() or not _has_halves(value) else visible(value)
+    # Written at once, it is seen far sooner than by looking at each part that there is nothing to do.
+    return value if r"\ud" not in json.dumps(value) else _sendable(value)
+
+
+def _sendable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {sendable(key): sendable(content) for key, content in value.items()}
+        return {_sendable(key): _sendable(content) for key, content in value.items()}
     if isinstance(value, list | tuple):
-        return [sendable(entry) for entry in value]
-    return value
+        return [_sendable(entry) for entry in value]
+    return sendable(value)
 
 
 def _has_halves(text: str) -> bool:

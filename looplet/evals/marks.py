@@ -103,9 +103,8 @@ def eval_mark(
 
 def _together(inner: Demands, outer: Demands) -> Demands:
     """The demands of two marks on one function; the outer one wins where both say something."""
-    said = {
-        f.name: getattr(outer, f.name) for f in fields(outer) if getattr(outer, f.name) not in (None, False)
-    }
+    given = {f.name: getattr(outer, f.name) for f in fields(outer)}
+    said = {name: value for name, value in given.items() if value is not None and value is not False}
     return replace(inner, **said)
 
 
