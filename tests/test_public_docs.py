@@ -47,14 +47,20 @@ def test_an_option_or_setting_has_a_short_help(name, text):
     assert not text.endswith(".")
 
 
-def test_the_help_of_pytest_names_every_option_below_one_heading(pytester):
-    text = pytester.runpytest_inprocess("--help").stdout.str()
+@pytest.fixture
+def alone(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return pytester
+
+
+def test_the_help_of_pytest_names_every_option_below_one_heading(alone):
+    text = alone.runpytest_inprocess("-p", "pytest_looplet.plugin", "--help").stdout.str()
     ours = text.split("agents: record, replay, judge:")[1].split("\n\n")[0]
     assert re.findall(r"^  --looplet-([a-z-]+)", ours, re.MULTILINE) == [name for name, *_ in OPTIONS]
 
 
-def test_a_marker_and_its_arguments_are_listed(pytester):
-    text = pytester.runpytest_inprocess("--markers").stdout.str()
+def test_a_marker_and_its_arguments_are_listed(alone):
+    text = alone.runpytest_inprocess("-p", "pytest_looplet.plugin", "--markers").stdout.str()
     assert re.search(r"^@pytest\.mark\.looplet\(cassette=.*\): .*\.$", text, re.MULTILINE)
 
 
