@@ -178,8 +178,8 @@ def _by_pydantic(validate: Callable[[Any], Any], args: dict[str, Any]) -> list[s
     try:
         validate(args)
     except ValueError as problem:  # pydantic's own is one
-        told: Any = getattr(problem, "errors", None)
-        return [_sentence(error) for error in told()] if callable(told) else [str(problem)]
+        told: Callable[[], list[Mapping[str, Any]]] | None = getattr(problem, "errors", None)
+        return [str(problem)] if told is None else [_sentence(error) for error in told()]
     return []
 
 
