@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 
 from looplet.trajectory import Trajectory
@@ -122,3 +126,13 @@ def test_a_baseline_is_shown(base, capsys):
         f"{FILE}::two: 2 variants, seen 1, 1 times; steps 1, tokens 100",
         "  eval_a passed 1.00",
     ]
+
+
+def test_a_baseline_fits_the_schema_of_reports(base):
+    accept(base, report("passed", "pay"), "--add")
+    schema = json.loads((Path(__file__).parents[3] / "docs/schemas/report.schema.json").read_text("utf-8"))
+    content = json.loads(base.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(content)
+    content["accepted"][f"{FILE}::two"]["variants"][0]["seen"] = 0
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(content)
