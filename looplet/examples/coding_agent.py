@@ -9,7 +9,7 @@ denied. Commands see nothing of the environment but where programs are.
 
 `--trace DIR` writes the run: `looplet show DIR`, `looplet replay DIR`, and who decided what in
 `DIR/permissions.jsonl`. `--resume` goes on with a run of that folder which was stopped or killed.
-Exit code 0 if the agent finished, 1 if not, 2 for a usage error.
+Exit code 0 if the agent finished, 1 if not, 2 for a usage error, 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -240,6 +240,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LoopletError as problem:
         print(escape_terminal(f"error: {problem}"), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped" + ("; --resume goes on" if options.trace else ""), file=sys.stderr)
+        return 130
     finally:
         llm.client.close()
     return 0 if trace["stop_reason"] == "done" else 1

@@ -154,6 +154,22 @@ def test_killed_and_resumed_it_finishes_and_the_whole_run_replays(repository, tr
     assert looplet(["replay", str(trace), "--agent", today]) == 0, capsys.readouterr().out
 
 
+def test_interrupted_it_says_how_to_go_on(repository, trace, capsys):
+    with LocalProvider([call("read", file_path="pytest.ini"), slow(60, "late")]) as provider:
+        command = [sys.executable, "-m", "looplet.examples.coding_agent"]
+        command += agent(provider, repository, "--trace", trace)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while len(provider.requests) < 2 and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=30)[1]
+    assert (process.returncode, told) == (130, "stopped; --resume goes on\n")
+    assert json.loads((trace / "trajectory.json").read_text())["termination_reason"] == "error"
+    with LocalProvider([call("read", file_path="pytest.ini")]) as provider:
+        assert main(agent(provider, repository, "--trace", trace, "--resume", "--max-steps", 2)) == 1
+    assert "Done. 2 steps, stop reason: budget_exhausted" in capsys.readouterr().out
+
+
 def test_a_finished_run_is_not_resumed(repository, trace, capsys):
     rules = PermissionEngine().allow("*")
     turns = [call("bash", command="true # pytest && true"), call("done", summary="x")]
