@@ -7,9 +7,9 @@ import pytest
 EVALS = "def eval_a(ctx): return ctx.final_output['answer'] in {}"
 
 
-def accept(suite, answers="('HELLO', 'BYE')"):
+def accept(suite, answers="('HELLO', 'BYE')", *options):
     suite.evals(EVALS.format(answers))
-    return suite.run("--looplet-baseline=base.json", "--looplet-accept")
+    return suite.run("--looplet-baseline=base.json", "--looplet-accept", *options)
 
 
 def test_what_got_worse_is_named_and_red(suite):
@@ -144,13 +144,18 @@ def test_what_could_not_be_judged_is_not_accepted(suite):
     suite.run("--looplet-baseline=base.json").stdout.fnmatch_lines(["baseline: 2 unchanged"])
 
 
-def test_the_baseline_of_the_same_session_is_the_same_file(suite):
+@pytest.mark.slow
+def test_the_baseline_of_the_same_session_is_the_same_file_also_from_workers(suite):
     accept(suite)
     path = suite.pytester.path / "base.json"
     before = path.read_bytes()
     path.unlink()
-    accept(suite)
+    told = accepted(accept(suite, "('HELLO', 'BYE')", "-p", "xdist", "-n2"))
     assert path.read_bytes() == before
+    assert told[0] == "accepted evals/eval_a.py::one: new"
+    suite.cases("- {id: one, task: hello}")
+    again = accepted(accept(suite, "('HELLO', 'BYE')", "-p", "xdist", "-n2"))
+    assert again[0] == "dropped evals/eval_a.py::eval_a[two]: no longer collected"
 
 
 # ---------------------------------------------------------------- variants of a trajectory
