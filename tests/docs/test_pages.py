@@ -1,5 +1,6 @@
 """Every block of every page runs, every command prints what is shown, and nothing is left out unseen."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -114,3 +115,45 @@ def test_every_message_we_raise_is_on_its_page():
     ]
     assert missing == [], "python tests/docs/error_page.py writes the page again"
     assert found == error_page.page(), "python tests/docs/error_page.py writes the page again"
+
+
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def anchors(path):
+    """The anchors that headings of a page get, on GitHub and on the site."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    page_file = HOUSE / name
+    for target, anchor in LINK.findall(
+        re.sub(r"```.*?```", "", page_file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    ):
+        if "://" in target:
+            continue
+        path = (page_file.parent / target) if target else page_file
+        assert path.exists(), f"{name}: {target} does not exist"
+        if anchor:
+            assert anchor in anchors(path), f"{name}: {target} has no heading for #{anchor}"
+
+
+def test_the_sites_navigation_is_complete():
+    shown = set(
+        re.findall(r"^\s+- (\S+\.md)$", (HOUSE / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert shown | {"index.md"} == {
+        path.relative_to(HOUSE / "docs").as_posix() for path in (HOUSE / "docs").rglob("*.md")
+    } | {"index.md"}
+
+
+def test_ci_runs_what_the_readme_says():
+    readme, ci = (
+        (HOUSE / "README.md").read_text(encoding="utf-8"),
+        (HOUSE / ".ci/run").read_text(encoding="utf-8"),
+    )
+    assert re.search(r"^make test ", readme, re.MULTILINE)
+    assert "make --no-print-directory test\n" in ci
+    assert len(readme.splitlines()) < 170
