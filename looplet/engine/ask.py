@@ -10,7 +10,7 @@ from looplet import clock
 from looplet.engine import compose, hooks, record
 from looplet.engine.hooks import Script
 from looplet.engine.needs import Ask, Compact, Save, Wait
-from looplet.engine.observe import ModelCall, Request
+from looplet.engine.observe import Decision, ModelCall, Request
 from looplet.engine.run import Reply, Run
 from looplet.engine.thread import with_trailing
 from looplet.errors import ModelError
@@ -182,7 +182,16 @@ def call(run: Run, request: Request) -> Script:
         )
         for hear in observers.model_called:
             hear(told)
+    if good and observers.decided and hasattr(type(run.llm), "last_fallback"):
+        _tell_fallback(run, run.llm.last_fallback)
     return answer
+
+
+def _tell_fallback(run: Run, why: str) -> None:
+    """Tell that another backend answered than the one that was asked first, if one did."""
+    if why:
+        for hear in run.plan.observers.decided:
+            hear(Decision(run.first_step, "", "", "fallback", "FallbackRouter", why))
 
 
 def _again(run: Run, request: Request, answer: ChatReply | ModelError) -> Script:

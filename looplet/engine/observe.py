@@ -79,13 +79,13 @@ class ModelCall(Frozen):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision(Frozen):
-    """Something a hook or a rule decided about a call.
+    """Something a hook or a rule decided about a call, or a router about a model call.
 
     Attributes:
         step: Number of the step the call becomes.
-        tool: Name of the tool.
-        call_id: The call.
-        verdict: `allow`, `deny`, `ask`, `rewrite`, `intercept` or `replace`.
+        tool: Name of the tool; empty where it is about a model call.
+        call_id: The call; the same.
+        verdict: `allow`, `deny`, `ask`, `rewrite`, `intercept`, `replace` or `fallback`.
         by: Who decided: the hook's class, or the rule.
         reason: Why, in words.
         details: Anything else worth keeping, JSON values only.

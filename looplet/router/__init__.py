@@ -78,6 +78,7 @@ class FallbackRouter:
     The other one is asked when the provider fails: no connection, no answer in time, an overload, a limit,
     a refused key, a model that is gone. It is not asked when the same request would fail there too (a
     prompt that is too long, a bad request) or when the error is a bug in code; that error is raised.
+    A run tells it among its decisions, with the verdict `fallback`.
 
     Args:
         primary: A backend, a `ModelProfile` or a router.
@@ -108,6 +109,12 @@ class _Fallback(Wrapper):
         self._primary = primary
         self._fallback = fallback
         self._last = primary
+        self._why = ""
+
+    @property
+    def last_fallback(self) -> str:
+        """Why the second backend was asked; empty if the first one answered."""
+        return self._why or super().last_fallback
 
     def _inner(self) -> Any:
         return self._primary
@@ -134,13 +141,13 @@ class _Fallback(Wrapper):
         return super().__getattr__(name)
 
     def _around(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        self._last = self._primary
+        self._last, self._why = self._primary, ""
         return super()._around(name, method)
 
     def _failed(self, name: str, problem: Exception) -> Callable[..., Any]:
         if not _provider_failed(problem):
             raise problem
-        self._last = self._fallback
+        self._last, self._why = self._fallback, str(failure_of(problem))
         method: Callable[..., Any] = getattr(self._fallback, name)
         return lambda *args, **kwargs: method(*args, **understood(method, kwargs))
 

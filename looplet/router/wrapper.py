@@ -63,6 +63,12 @@ class Wrapper:
         """`generate` of the backend behind this one."""
         return self._around("generate", self._inner().generate)
 
+    @property
+    def last_fallback(self) -> str:
+        """Why another backend than the first one gave the last answer; empty if the first one did."""
+        inner = self._answered()
+        return inner.last_fallback if isinstance(inner, Wrapper) else ""
+
     def capabilities(self) -> Capabilities:
         """What the backend behind this one can do."""
         return capabilities_of(self._inner())

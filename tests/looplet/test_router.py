@@ -7,6 +7,7 @@ import inspect
 
 import pytest
 
+from looplet import LoopConfig, Trajectory, async_run_loop, run_loop, tool, tools_from
 from looplet.errors import ConfigError, ModelError
 from looplet.router import (
     CostTracker,
@@ -16,6 +17,7 @@ from looplet.router import (
     RoutingLLMBackend,
     SimpleRouter,
 )
+from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call
 from looplet.types import Capabilities, ChatReply, ErrorKind, LLMBackend, Usage, capabilities_of
 
 
@@ -224,6 +226,32 @@ class TestFallback:
             "reasoning"
         )
         assert backend.generate("hi") == "second"
+
+
+@pytest.mark.parametrize("how", ["a router", "a backend", "async"])
+def test_a_run_says_which_calls_the_second_backend_answered(how):
+    problem = ModelError("overloaded", kind=ErrorKind.NETWORK, status=529, retriable=False)
+    kind = AsyncScriptedChatBackend if how == "async" else ScriptedChatBackend
+    first, second = kind([call("look"), problem, call("done", answer="x")]), kind([call("look")])
+    router = FallbackRouter(primary=first, fallback=second)
+
+    @tool
+    def look() -> str:
+        """Look."""
+        return "x"
+
+    tools = tools_from([look], include_done=True)
+    if how == "a router":
+        found = run_loop(ScriptedChatBackend([]), "t", tools, config=LoopConfig(router=router))
+    elif how == "a backend":
+        found = run_loop(router.select("reasoning"), "t", tools)
+    else:
+        found = asyncio.run(async_run_loop(router.select("reasoning"), "t", tools))
+    assert found.stop_reason == "done"
+    told = [(d.step, d.verdict, d.by) for d in found.decisions]
+    assert told == [(2, "fallback", "FallbackRouter")]
+    assert "overloaded" in found.decisions[0].reason
+    assert Trajectory.from_json(found.to_json()).decisions == found.decisions
 
 
 class TestCostTracker:
