@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,13 +54,13 @@ def figures_of(runs: Iterable[Trajectory]) -> dict[str, float]:
     some = list(runs)
     if not some:
         return {}
-    figures = {"steps": fmean(len(run.steps) for run in some)}
+    sums: dict[str, float] = {"steps": sum(len(run.steps) for run in some)}
     if all(run.usage.total_tokens for run in some):
-        figures["tokens"] = fmean(run.usage.total_tokens for run in some)
+        sums["tokens"] = sum(run.usage.total_tokens for run in some)
     costs = [run.cost_usd for run in some if run.cost_usd is not None]
     if len(costs) == len(some):
-        figures["cost_usd"] = fmean(costs)
-    return {name: round(figure, 9) for name, figure in figures.items()}
+        sums["cost_usd"] = sum(costs)
+    return {name: round(total / len(some), 9) for name, total in sums.items()}
 
 
 def compare_spent(
