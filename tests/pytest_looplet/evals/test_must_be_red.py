@@ -149,7 +149,9 @@ BROKEN = {
     "an agent that cannot be set up": (AGENT.format("raise OSError('no disk')", "1"), "no disk"),
     "an agent that skips all cases": (AGENT.format("", "pytest.skip('later')"), "not one of them judged"),
     "a provider that fails": (
-        "from looplet.errors import ModelError\n" + AGENT.format("raise ModelError('quota', kind=None)", "1"),
+        AGENT.format(
+            "from looplet.errors import ModelError", "(_ for _ in ()).throw(ModelError('quota', kind=None))"
+        ),
         "quota",
     ),
     "a file of cases that is broken": (None, "cases.yaml"),
