@@ -95,11 +95,13 @@ def _middle(
         yield from _by_position(expected, actual, likeness)
         return
     like: list[list[Likeness]] = [[likeness(one, other) for other in actual] for one in expected]
-    best = _scores(like, len(actual))
+    # No number of changed pairs is worth an equal one.
+    worth = (0, 1, 1 + min(len(expected), len(actual)))
+    best = _scores(like, len(actual), worth)
     row, column = 0, 0
     while row < len(expected) and column < len(actual):
         alike, here = like[row][column], best[row][column]
-        if alike and here == best[row + 1][column + 1] + alike**2:
+        if alike and here == best[row + 1][column + 1] + worth[alike]:
             yield Pair(expected[row], actual[column], "" if alike == 2 else "~")
             row, column = row + 1, column + 1
         elif here == best[row + 1][column]:
@@ -112,14 +114,14 @@ def _middle(
     yield from (Pair(None, other, "+") for other in actual[column:])
 
 
-def _scores(like: Sequence[Sequence[Likeness]], width: int) -> list[list[int]]:
-    """For each pair of positions, the best score of what follows; equal counts 4, changed 1."""
+def _scores(like: Sequence[Sequence[Likeness]], width: int, worth: tuple[int, int, int]) -> list[list[int]]:
+    """For each pair of positions, the best score of what follows; *worth* is that of each likeness."""
     best = [[0] * (width + 1) for _ in range(len(like) + 1)]
     for row in range(len(like) - 1, -1, -1):
         for column in range(width - 1, -1, -1):
             score = max(best[row + 1][column], best[row][column + 1])
             if alike := like[row][column]:
-                score = max(score, best[row + 1][column + 1] + alike**2)
+                score = max(score, best[row + 1][column + 1] + worth[alike])
             best[row][column] = score
     return best
 

@@ -23,6 +23,8 @@ def test_it_reads_like_a_diff():
 
 def test_equal_counts_more_than_changed():
     assert text(align("Aa", "a", like)) == "-A aa"
+    # However many changed pairs it costs.
+    assert sum(not pair.mark for pair in align("AABBa", "aaBAbA", like)) == 2
 
 
 @settings(max_examples=100, deadline=None)
