@@ -72,7 +72,8 @@ class LoopConfig(Plain):
         memory_sources: Text that every request carries.
         cache_policy: What a provider may cache.
         cancel_token: Stops the run at its next safe point.
-        approval_handler: `(prompt, options) -> choice`, behind `ctx.approve`.
+        approval_handler: `(prompt, options) -> choice`, behind `ctx.approve`. If it is async, a sync
+            tool gets the choice, and an async tool awaits `ctx.approve(...)`.
         context_window: Tokens the model can take.
         render_messages_override: `(messages=, default_prompt=, step_num=) -> str`, the last word on a
             text prompt.

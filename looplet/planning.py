@@ -410,6 +410,8 @@ def _context_maker(
     if not any(own) and config.cancel_token is None and not slots.on_event and not resuming:
         return None
 
+    handler = _approver(config.approval_handler)
+
     def make(run: Run, call: ToolCall, number: int) -> ToolContext:
         known = [hook.approver_of(call) for hook in resuming]
         return ToolContext(
@@ -419,10 +421,24 @@ def _context_maker(
             on_progress=_progress_teller(run, call, number) if slots.on_event else None,
             session_id=run.plan.session_id,
             metadata=dict(config.metadata),
-            request_approval=next(filter(None, known), config.approval_handler),
+            request_approval=next(filter(None, known), handler),
         )
 
     return make
+
+
+def _approver(handler: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """*handler*; of an async one, sync tools get the answer, and tools on an event loop an awaitable."""
+    code = getattr(handler, "__code__", None)
+    if handler is None or code is None or not code.co_flags & 0x80:  # inspect.CO_COROUTINE
+        return handler
+    from looplet.permissions.asking import awaited, on_event_loop
+
+    def approve(prompt: str, options: Sequence[str] | None = None) -> Any:
+        said = handler(prompt, options)
+        return said if on_event_loop() else awaited(said)
+
+    return approve
 
 
 def _progress_teller(run: Run, call: ToolCall, number: int) -> Callable[[str, dict[str, Any]], None]:

@@ -37,7 +37,7 @@ def _in_thread(question: Callable[[], object], timeout_s: float | None) -> Answe
 
     def run() -> None:
         try:
-            box.append(Answer(_awaited(question())))
+            box.append(Answer(awaited(question())))
         except BaseException as error:
             box.append(Answer(error=error))
 
@@ -48,7 +48,8 @@ def _in_thread(question: Callable[[], object], timeout_s: float | None) -> Answe
     return box[0] if box else _late(timeout_s)
 
 
-def _awaited(value: Any) -> object:
+def awaited(value: Any) -> object:
+    """*value*, or what it gives if it is awaitable; not for threads with a running event loop."""
     if not hasattr(value, "__await__"):
         return value
     import asyncio

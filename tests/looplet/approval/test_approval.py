@@ -1,11 +1,13 @@
 """Approval: a result that asks stops the run with the question; no other result can break it."""
 
+import asyncio
+
 import pytest
 
-from looplet import LoopConfig, ToolCall, ToolResult, run_loop, tool, tools_from
+from looplet import LoopConfig, ToolCall, ToolResult, async_run_loop, run_loop, tool, tools_from
 from looplet.approval import ApprovalHook, ApprovalRequest
 from looplet.errors import ConfigError
-from looplet.testing import ScriptedChatBackend, call
+from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call
 
 
 def result(data, error=None):
@@ -120,3 +122,36 @@ def test_in_a_run_the_call_is_a_step_and_the_run_waits():
     config = LoopConfig(approval_handler=lambda prompt, options: asked.append((prompt, options)) or "yes")
     run = run_loop(ScriptedChatBackend(*script), task="t", tools=tools, hooks=[ApprovalHook()], config=config)
     assert (run.stop_reason, paid, asked) == ("done", [5], [("pay 5?", ["yes", "no"])])
+
+
+async def person(prompt, options):
+    await asyncio.sleep(0)
+    return "yes"
+
+
+@tool(name="pay")
+def pay_at_once(amount: int, *, ctx) -> str:
+    """Pay."""
+    return f"{amount} {ctx.approve('pay?', ['yes', 'no'])}"
+
+
+@tool(name="pay")
+async def pay_later(amount: int, *, ctx) -> str:
+    """Pay."""
+    return f"{amount} {await ctx.approve('pay?', ['yes', 'no'])}"
+
+
+SCRIPT = call("pay", amount=5), call("done", answer="ok")
+
+
+def test_an_async_person_answers_a_tool_of_the_sync_loop():
+    config, model = LoopConfig(approval_handler=person), ScriptedChatBackend(*SCRIPT)
+    run = run_loop(model, task="t", tools=[pay_at_once], config=config)
+    assert run.steps[0].tool_result.data == "5 yes"
+
+
+@pytest.mark.parametrize("pay", [pay_at_once, pay_later], ids=["a sync tool", "an async tool"])
+def test_an_async_person_answers_tools_of_the_async_loop(pay):
+    config, model = LoopConfig(approval_handler=person), AsyncScriptedChatBackend(*SCRIPT)
+    run = asyncio.run(async_run_loop(model, task="t", tools=[pay], config=config))
+    assert run.steps[0].tool_result.data == "5 yes"
