@@ -113,10 +113,10 @@ def test_PP_02_so_are_its_baseline_and_what_departs_from_a_recording(mixed, caps
     assert moved == {(f"c{n}", "tokens") for n in range(1, 6)} | {(f"c{n}", "steps") for n in (1, 3, 5)}
     assert sorted(content["departures"]) == ["evals/eval_a.py::c3#1", "evals/eval_a.py::c3#2"]
     main(["report", "show", str(path / "merged.json"), "-o", str(path / "merged.html")])
-    page = (path / "merged.html").read_text(encoding="utf-8")
+    page, told = (path / "merged.html").read_text(encoding="utf-8"), capsys.readouterr().out
     assert page.count("Changes against the recording") == 2
     assert page.count("Changes against the baseline") == 6
-    assert "changed evals/eval_a.py::c1: tokens 101.5 -> 201.5 (+99%), tolerance 25%" in capsys.readouterr().out
+    assert "changed evals/eval_a.py::c1: tokens 101.5 -> 201.5 (+99%), tolerance 25%" in told
 
 
 def test_all_forms_of_one_session(mixed):
