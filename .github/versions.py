@@ -47,7 +47,7 @@ def environment(folder: Path, *packages: str) -> Path:
 
 def main(which: str, folder: Path) -> int:
     """Make the environments in *folder*, install, test; gives 0 if all passed."""
-    tools = ("hypothesis", "jsonschema", "pytest-asyncio", "pytest-xdist")
+    tools = ("hypothesis", "httpx2", "jsonschema", "pytest-asyncio", "pytest-xdist")
     python = environment(folder / "tests", *tools, *wanted(which, SDKS))
     tests = [str(HOUSE / "tests/pytest_looplet/cassette" / name) for name in TESTS]
     runs = [[str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]]
