@@ -7,6 +7,7 @@ and what to do there, stands in error_areas.toml.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -65,6 +66,7 @@ class Message:
     module: str
 
 
+@functools.cache
 def messages() -> list[Message]:
     """Every message in the two packages, each once for each area."""
     found: set[Message] = set()
