@@ -22,7 +22,8 @@ def run(folder, *command):
     env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     env |= {
         "PYTHONIOENCODING": "utf-8",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:asyncio -p no:benchmark -p no:randomly -p no:inline_snapshot",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider -p pytest_looplet.plugin",
     }
     done = subprocess.run(
         [sys.executable, *command], cwd=folder, env=env, capture_output=True, encoding="utf-8", check=False
