@@ -51,10 +51,8 @@ SERVES = re.compile(r"python -m looplet\.testing\.provider (\S+) --port (\d+) &$
 
 CHECKED_NOT_RUN = {
     r"pip install .*pytest-looplet(\[[a-z,]+\])?": "would install from the network; the extras must exist",
-    r"git clone |git init|cd \S+$": "the checkout and its folder are there already",
     r"make [a-z-]+$": "the target must be in the Makefile",
     r"export \w+=": "a key of the reader's own",
-    r"mkdocs |pre-commit |\.ci/run": "a job of its own runs it",
 }
 """Commands that a page may name and this does not run, and why."""
 
@@ -165,7 +163,7 @@ class Story:
 
     def command(self, line: str, *, may_fail: bool = False) -> str | None:
         """Run one command line; gives what it printed, None for one that is only checked."""
-        line = re.sub(r"\s+#\s.*$", "", line).strip()
+        line = bare(line)
         for pattern, _ in CHECKED_NOT_RUN.items():
             if re.match(pattern, line):
                 return self._check_only(line)
@@ -255,6 +253,11 @@ class Story:
             yield provider.env | {"OLLAMA_HOST": provider.url}
         if provider.failures:
             raise Unlike(f"the model of this page could not answer: {provider.failures[0]}")
+
+
+def bare(line: str) -> str:
+    """A command line without the comment behind it."""
+    return re.sub(r"\s+#\s.*$", "", line).strip()
 
 
 def joined_lines(text: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs import error_page
 from tests.docs.blocks import page
-from tests.docs.story import HOUSE, TEST, Story, Unlike, same
+from tests.docs.story import CHECKED_NOT_RUN, HOUSE, TEST, Story, Unlike, bare, joined_lines, same
 
 ELSEWHERE = {
     "docs/fixtures.md": "tests/pytest_looplet/fixtures/test_page.py",
@@ -20,6 +20,20 @@ ELSEWHERE = {
 
 NOT_RUN: dict[str, str] = {}
 """Every block that is not run, by page and number from 1, and the reason that stands before it."""
+
+ONLY_CHECKED = {
+    ("CONTRIBUTING.md", "make test"),
+    ("README.md", "make demo"),
+    ("README.md", "make test"),
+    ("README.md", 'pip install "pytest-looplet[openai]"'),
+    ("docs/index.md", 'pip install "pytest-looplet[openai]"'),
+    ("docs/tutorial.md", 'pip install "pytest-looplet[openai]"'),  # run there, with the wheel
+    ("docs/tutorial.md", "export OPENAI_API_KEY=sk-..."),
+    ("docs/tutorial.md", "export OPENAI_BASE_URL=http://127.0.0.1:8765/v1 OPENAI_API_KEY=none"),
+    ("docs/tutorial.md", "export OPENAI_BASE_URL=http://127.0.0.1:8766/v1"),
+    ("examples/support_agent/README.md", "make demo"),
+}
+"""Command lines that are looked at and not run; `CHECKED_NOT_RUN` says why."""
 
 PAGES = {
     str(path.relative_to(HOUSE)): page(path, HOUSE)
@@ -157,3 +171,23 @@ def test_ci_runs_what_the_readme_says():
     assert re.search(r"^make test ", readme, re.MULTILINE)
     assert "make --no-print-directory test\n" in ci
     assert len(readme.splitlines()) < 170
+
+
+def command_lines():
+    for name, blocks in PAGES.items():
+        for block in blocks:
+            if block.kind == "bash":
+                yield from ((name, line) for line in joined_lines(block.text))
+            if block.kind == "console":
+                yield from ((name, line) for line in re.findall(r"^\$ (.*)", block.text, re.MULTILINE))
+
+
+def test_commands_that_are_only_checked_are_these():
+    only_checked = {
+        (name, bare(line))
+        for name, line in command_lines()
+        if any(re.match(pattern, bare(line)) for pattern in CHECKED_NOT_RUN)
+    }
+    assert only_checked == ONLY_CHECKED
+    for pattern in CHECKED_NOT_RUN:
+        assert any(re.match(pattern, line) for _, line in only_checked), f"nothing needs {pattern!r}"
