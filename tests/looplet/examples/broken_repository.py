@@ -6,8 +6,8 @@ import subprocess
 
 from looplet.testing import call, calls
 
-NOT_LOADED = ("cacheprovider", "hypothesispytest", "anyio", "asyncio", "xdist", "benchmark", "pytest_cov")
-"""Plugins that only take time here."""
+NOT_LOADED = ("cacheprovider", "hypothesispytest", "anyio", "asyncio", "xdist", "pytest_cov", "randomly")
+"""Plugins that only take time here, or put tests in another order each time."""
 
 FILES = {
     "pages/__init__.py": "",

@@ -263,7 +263,7 @@ def build(base: Path) -> tuple[Path, Path]:
     out.mkdir()
     (ws / "src" / "a.py").write_text("x = 1\n")
     (ws / "test_ok.py").write_text("def test_ok():\n    assert True\n")
-    plugins = "cacheprovider hypothesispytest anyio asyncio xdist benchmark pytest_cov looplet"
+    plugins = "cacheprovider hypothesispytest anyio asyncio xdist pytest_cov randomly looplet"
     without = " ".join(f"-p no:{name}" for name in plugins.split())
     (ws / "pytest.ini").write_text(f"[pytest]\naddopts = {without}\n")
     (out / "secret").write_text(f"{SECRET}\n")
