@@ -5,6 +5,8 @@ Nothing is imported until a name is asked for: `import looplet` costs next to no
 the module it comes from.
 """
 
+from looplet.lazy import names_of
+
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
     from looplet.approval import ApprovalHook as ApprovalHook
@@ -174,22 +176,9 @@ _NAMES = {
 }
 """Module, and the public names it gives to this window."""
 
-_HOMES = {name: f"looplet.{module}" for module, names in _NAMES.items() for name in names.split()}
-
-__all__ = ["__version__"]
-__all__ += list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'looplet' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value  # the next look-up does not come here
-    return value
+__all__, __getattr__ = names_of(__name__, _NAMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ += ["__version__"]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

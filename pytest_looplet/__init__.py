@@ -4,6 +4,8 @@ The plugin itself is `pytest_looplet.plugin`; pytest loads it. This window holds
 loads it when it is asked for, because it is opened in every pytest run of everyone who has it installed.
 """
 
+from looplet.lazy import names_of
+
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
     from pytest_looplet.capture import from_cassette as from_cassette
@@ -31,17 +33,4 @@ _NAMES = {
 }
 """Module, and the public names it gives to this window."""
 
-_HOMES = {name: f"pytest_looplet.{module}" for module, names in _NAMES.items() for name in names.split()}
-
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'pytest_looplet' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value  # the next look-up does not come here
-    return value
+__all__, __getattr__ = names_of(__name__, _NAMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -17,7 +17,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent
 
 LAYERS = (
-    ("words", "types errors clock plain workers running", "freely"),
+    ("words", "lazy types errors clock plain workers running", "freely"),
     (
         "vocabulary",
         "events hook_decision conversation session memory history parse schema values prompts"
@@ -218,8 +218,8 @@ def test_looplet_never_imports_the_plugin_nor_pytest():
     assert wrong == []
 
 
-def test_import_looplet_loads_nothing_else():
-    assert run(LOADED_BY.format("import looplet")) == ["looplet"]
+def test_import_looplet_loads_its_window_and_nothing_else():
+    assert run(LOADED_BY.format("import looplet")) == ["looplet", "looplet.lazy"]
 
 
 @pytest.mark.parametrize("name", ["Step", "composable_loop", "PermissionEngine", "ScriptExhausted"])

@@ -12,8 +12,9 @@ did not change it), for rate limits, server errors and broken connections only, 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from looplet.lazy import names_of
 
 if TYPE_CHECKING:
     from looplet.backends.anthropic import (
@@ -28,31 +29,11 @@ if TYPE_CHECKING:
         OpenAIStreamingBackend as OpenAIStreamingBackend,
     )
 
-_HOMES = {
-    "AnthropicBackend": "anthropic",
-    "AnthropicStreamingBackend": "anthropic",
-    "AsyncAnthropicBackend": "anthropic",
-    "AsyncOpenAIBackend": "openai",
-    "OpenAIBackend": "openai",
-    "OpenAIStreamingBackend": "openai",
-    "failure_of": "failures",
+_NAMES = {
+    "anthropic": "AnthropicBackend AnthropicStreamingBackend AsyncAnthropicBackend",
+    "openai": "AsyncOpenAIBackend OpenAIBackend OpenAIStreamingBackend",
+    "failures": "failure_of",
 }
+"""Module, and the public names it gives to this package."""
 
-__all__ = [
-    "AnthropicBackend",
-    "AnthropicStreamingBackend",
-    "AsyncAnthropicBackend",
-    "AsyncOpenAIBackend",
-    "OpenAIBackend",
-    "OpenAIStreamingBackend",
-    "failure_of",
-]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__all__, __getattr__ = names_of(__name__, _NAMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -4,6 +4,8 @@
 is resumed where it was.
 """
 
+from looplet.lazy import names_of
+
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
     from looplet.checkpoint.journal import JournalFile as JournalFile
@@ -27,17 +29,4 @@ _NAMES = {
 }
 """Module, and the public names it gives to this package."""
 
-_HOMES = {name: f"looplet.checkpoint.{module}" for module, names in _NAMES.items() for name in names.split()}
-
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'looplet.checkpoint' has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(home), name)
-    globals()[name] = value  # the next look-up does not come here
-    return value
+__all__, __getattr__ = names_of(__name__, _NAMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from looplet.lazy import names_of
 
 if TYPE_CHECKING:
     from looplet.mcp.adapter import MCPToolAdapter as MCPToolAdapter
@@ -13,15 +14,6 @@ if TYPE_CHECKING:
         MCPTimeout as MCPTimeout,
     )
 
-_HOMES = {"MCPToolAdapter": "adapter", "MCPClosed": "errors", "MCPError": "errors", "MCPTimeout": "errors"}
-
-__all__ = ["MCPClosed", "MCPError", "MCPTimeout", "MCPToolAdapter"]
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__all__, __getattr__ = names_of(  # pyright: ignore[reportUnsupportedDunderAll]
+    __name__, {"adapter": "MCPToolAdapter", "errors": "MCPClosed MCPError MCPTimeout"}
+)

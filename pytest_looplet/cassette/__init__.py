@@ -4,7 +4,14 @@ This package needs vcrpy and never pytest, so `use_cassette` works in notebooks 
 rooms are `backend`, for models that do not speak HTTP, and `upkeep`, for looking after the files.
 """
 
-from pytest_looplet.cassette.cassette import Cassette, Policy, Unused, kept_installed, open_cassette, use_cassette
+from pytest_looplet.cassette.cassette import (
+    Cassette,
+    Policy,
+    Unused,
+    kept_installed,
+    open_cassette,
+    use_cassette,
+)
 from pytest_looplet.cassette.difference import Difference
 from pytest_looplet.cassette.drift import Drift
 from pytest_looplet.cassette.errors import (

@@ -1,0 +1,28 @@
+"""Packages whose public names load when they are asked for (PEP 562)."""
+
+TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def names_of(package: str, homes: "Mapping[str, str]") -> "tuple[list[str], Callable[[str], object]]":
+    """The `__all__` and the `__getattr__` of *package*, where *homes* gives for a module its names.
+
+        __all__, __getattr__ = names_of(__name__, {"store": "FileStore MemoryStore"})
+
+    A name that was asked for once is an attribute of the package from then on.
+    """
+    where = {name: f"{package}.{module}" for module, names in homes.items() for name in names.split()}
+
+    def load(name: str) -> object:
+        home = where.get(name)
+        if home is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+        from sys import modules
+
+        value: object = getattr(import_module(home), name)
+        setattr(modules[package], name, value)
+        return value
+
+    return list(where), load
