@@ -22,6 +22,7 @@ from looplet.types import (
     ChatReply,
     ErrorKind,
     Step,
+    ThreadMessage,
     ToolCall,
     ToolError,
     ToolResult,
@@ -180,10 +181,8 @@ class Restorer:
         method = one.get("method", "generate")
         if "prompt" in one:
             self.prompt = decode(self.prompt, one["prompt"])
-        messages: Any = ()
-        if method == "chat":
-            thread = Thread(task_text(plan.task), self.run.conversation)
-            messages = with_trailing(list(thread.messages()), one.get("trailing", ""))
+        trailing = one.get("trailing", "")
+        messages, kept = self._thread(trailing) if method == "chat" else ((), 0)
         return Request(
             method=method,
             messages=messages,
@@ -193,8 +192,20 @@ class Restorer:
             max_tokens=plan.max_tokens,
             temperature=plan.temperature,
             purpose=one.get("purpose", "step"),
-            trailing=one.get("trailing", ""),
+            kept=kept,
+            trailing=trailing,
         )
+
+    def _thread(self, trailing: str) -> tuple[list[ThreadMessage], int]:
+        """The messages of a request, and how many of them the request before had; as when it was sent."""
+        run = self.run
+        if run.thread is None:
+            run.thread = Thread(task_text(run.plan.task), run.conversation)
+        messages = run.thread.messages()
+        kept = min(run.thread.unchanged, run.thread_sent)
+        run.thread_sent = len(messages) - 1 if trailing else len(messages)
+        run.thread.mark_sent()
+        return with_trailing(messages, trailing), kept
 
     def _said(self, one: Mapping[str, Any]) -> None:
         record.say(self.run, one["text"], self.began + one["after"])

@@ -26,6 +26,7 @@ from looplet import (
     Trajectory,
     composable_loop,
     eval_run_batch,
+    run_loop,
     tool,
 )
 from looplet.testing import ScriptedChatBackend, call
@@ -64,7 +65,7 @@ def assert_linear(count: Callable[[int], Sequence[int]]) -> None:
         assert long <= short * LONG / SHORT * TOLERANCE
 
 
-@tool
+@tool(idempotent=True)
 def add(a: int, b: int) -> dict[str, int]:
     """Add two numbers."""
     return {"sum": a + b}
@@ -127,6 +128,25 @@ def test_a_checkpointed_run(tmp_path):
         return counted.calls, counted.opens, size(folder)
 
     assert_linear(written)
+
+
+def test_resuming_a_thread(tmp_path):
+    def resumed(steps: int) -> tuple[int, int]:
+        folder = tmp_path / str(steps)
+        adds = [call("add", a=i, b=1) for i in range(steps)]
+        limits: dict[str, Any] = {"config": LoopConfig(max_steps=steps + 2, checkpoint_dir=str(folder))}
+        assert run_loop(ScriptedChatBackend(*adds), "Add.", [add, done], **limits).stop_reason == "llm_error"
+        runs = []
+
+        def finish() -> None:
+            llm = ScriptedChatBackend(call("done", answer="ok"))
+            runs.append(run_loop(llm, "Add.", [add, done], **limits))
+
+        counted = Counted(finish)
+        assert runs[0].stop_reason == "done"
+        return counted.calls, sum(len(one.added) for one in runs[0].model_calls)
+
+    assert_linear(resumed)
 
 
 def recorded(folder: Path, steps: int) -> Counted:
