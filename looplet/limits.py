@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from looplet.engine.observe import ModelCall, Request, RunObserver
@@ -19,7 +20,8 @@ class BudgetHook(RunObserver):
 
     Where a provider counts no tokens, four characters are taken for one. A call that is already under way is
     not cut, so a run may pass the limit by the calls of one step. The stop reason is `token_budget` or
-    `cost_budget`; runs that share the hook at the same time share the budget.
+    `cost_budget`; runs that share the hook at the same time share the budget. A run that is resumed goes on
+    with what it has left.
 
     Args:
         max_tokens: Tokens sent and written, in all.
@@ -53,14 +55,19 @@ class BudgetHook(RunObserver):
         self._max_usd = max_usd
         self._prices = prices
         self._running = 0
+        self._is_over = False
         self._lock = threading.Lock()
 
     def run_started(self, task: object, *, run_id: str) -> None:
         """Begin to count, unless a run that shares the budget is on."""
         with self._lock:
-            if not self._running:
-                self.usage, self.cost_usd = Usage(), 0.0
+            self._forget_what_is_over()
             self._running += 1
+
+    def _forget_what_is_over(self) -> None:
+        # Not where a run starts: one that is resumed has told its earlier calls by then.
+        if self._is_over:
+            self.usage, self.cost_usd, self._is_over = Usage(), 0.0, False
 
     def model_asked(self, step: int, request: Request) -> None:
         """Nothing; by being here, requests name their model."""
@@ -72,6 +79,7 @@ class BudgetHook(RunObserver):
         usage = call.reply.usage or _estimated(call)
         price = self._price(call)
         with self._lock:
+            self._forget_what_is_over()
             self.usage += usage
             self.cost_usd += price.cost(usage) if price is not None else 0.0
 
@@ -79,6 +87,21 @@ class BudgetHook(RunObserver):
         """One run less shares the budget."""
         with self._lock:
             self._running -= 1
+            self._is_over = not self._running
+
+    def save_state(self) -> dict[str, Any]:
+        """What was used so far, by sub-agents too."""
+        usage = self.usage
+        return {
+            "usage": [usage.input_tokens, usage.output_tokens, usage.cached_tokens],
+            "cost_usd": self.cost_usd,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `save_state` gave; the run's own calls were counted again by now."""
+        with self._lock:
+            self.usage = max(self.usage, Usage(*state["usage"]), key=lambda usage: usage.total_tokens)
+            self.cost_usd = max(self.cost_usd, state["cost_usd"])
 
     def should_stop(self, state: Any, step_num: int, new_entities: int) -> HookDecision | bool:
         """Whether a limit is passed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 
 import pytest
 
@@ -13,6 +14,7 @@ from looplet import (
     Usage,
     async_run_loop,
     async_run_sub_loop,
+    composable_loop,
     run_loop,
     run_sub_loop,
     tool,
@@ -106,6 +108,28 @@ def test_sub_agents_spend_from_the_same_purse(mode):
     assert found.usage.total_tokens == 48
 
 
+@pytest.mark.parametrize("is_same_hook", [False, True], ids=["another process", "the same process"])
+def test_a_budget_counts_over_a_stop(tmp_path, is_same_hook):
+    @tool
+    def delegate() -> object:
+        """Ask a sub-agent."""
+        return run_sub_loop(ScriptedChatBackend([*LOOKS[:2], counted("done", answer="x")]), "t", max_steps=9)
+
+    def life(script, hook, steps):
+        config = LoopConfig(max_steps=30, checkpoint_dir=str(tmp_path))
+        tools = tools_from([look, delegate], include_done=True)
+        loop = composable_loop(ScriptedChatBackend(script), "t", tools, hooks=[hook], config=config)
+        list(islice(loop, steps))
+        loop.close()
+        return hook.usage.total_tokens
+
+    first = BudgetHook(max_tokens=90)
+    assert life([counted("delegate"), LOOKS[0]], first, 2) == 60
+    resumed = first if is_same_hook else BudgetHook(max_tokens=90)
+    assert life(LOOKS, resumed, 9) == 96
+    assert life(LOOKS, BudgetHook(max_tokens=90), 9) == 108  # each resume takes one more step
+
+
 def test_where_the_provider_does_not_count_characters_are():
     replies = ['{"tool": "look", "args": {"q": "x"}}'] * 9
     hook = BudgetHook(max_tokens=300)
@@ -179,6 +203,18 @@ def test_a_hook_may_watch_one_run_after_the_other():
     hook = StagnationHook(stop_after=2)
     for _ in range(2):
         assert len(run("sync", [SAME] * 9, hook).steps) == 3
+
+
+@pytest.mark.parametrize("is_same_hook", [False, True], ids=["another process", "the same process"])
+def test_circles_are_counted_over_a_stop(tmp_path, is_same_hook):
+    hook, taken = StagnationHook(), []
+    for steps in (3, 9):
+        config = LoopConfig(max_steps=30, checkpoint_dir=str(tmp_path))
+        loop = composable_loop(ScriptedChatBackend([SAME] * 9), "t", [look], hooks=[hook], config=config)
+        taken += list(islice(loop, steps))
+        loop.close()
+        hook = hook if is_same_hook else StagnationHook()
+    assert [step.number for step in taken] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("options", [{"stop_after": 0}, {"nudge_after": -1}, {"stop_after": True}])
