@@ -37,10 +37,10 @@ MOST_OPTIONS = 20
 
 YES = ("approve", "allow", "yes")
 NO = ("deny", "no", "refuse", "reject")
-"""Answers with which the call does not run; every other option is the tool's to interpret."""
+"""Answers with which the call does not run, in any case; every other option is the tool's to interpret."""
 
 Answer: TypeAlias = bool | str
-"""An option of the question; True stands for the one that says yes, False for a refusal."""
+"""An option of the question; True stands for the one of `YES` that it has, False for a refusal."""
 
 
 def _yes_or_no() -> list[str]:
@@ -83,6 +83,8 @@ class ApprovalRequest:
         """The request that `to_dict` gave. Raises `ConfigError` for anything else."""
         wanted = {"step": int, "tool": str, "description": str, "options": list, "args": dict, "call_id": str}
         wrong = [name for name, kind in wanted.items() if type(data.get(name)) is not kind]
+        if not wrong and not (data["options"] and all(type(one) is str for one in data["options"])):
+            wrong = ["options"]
         if wrong or set(data) - set(wanted):
             raise ConfigError(f"this is no approval request: see {', '.join(wrong) or 'its unknown keys'}")
         return cls(**{name: data[name] for name in wanted})
@@ -125,7 +127,7 @@ class ApprovalHook:
         """Say what a person said. It counts for the question that the run stopped with, and for no other.
 
         Args:
-            choice: One of the options; True for the one that says yes, False for a refusal.
+            choice: One of the options; True for the one of `YES` that there is, False for a refusal.
             call_id: The call that the person was shown; a run that waits with another one is not taken up.
 
         Raises:
@@ -190,7 +192,7 @@ class ApprovalHook:
 
     def _taken_up(self, request: ApprovalRequest, said: str, number: int) -> Pending:
         call = request.call_as(_again(request.call_id))
-        if said in NO:
+        if _is_no(said):
             text = f"A person was asked and refused this call ({said}). It did not run; do not repeat it."
         elif self._is_redacted:
             text = "A person approved this call, but it holds a secret, which was not kept. Call it again."
@@ -254,13 +256,17 @@ def _again(call_id: str) -> str:
 def _worded(answer: Answer, request: ApprovalRequest) -> str:
     """*answer* as one of the question's options; a refusal always is one."""
     options = request.options
-    if answer is False or answer in NO:
-        return next((option for option in options if option in NO), "deny")
+    if answer is False or (isinstance(answer, str) and _is_no(answer)):
+        return next(filter(_is_no, options), "deny")
     if answer is True:
-        return next((option for option in options if option in YES), options[0])
+        answer = next((option for option in options if option.casefold() in YES), "True")
     if answer not in options:
         raise ConfigError(f"ApprovalHook: {answer!r:.80} is none of the options {', '.join(options)}")
     return str(answer)
+
+
+def _is_no(option: str) -> bool:
+    return option.casefold() in NO
 
 
 def _asks(value: object) -> bool:

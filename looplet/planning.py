@@ -407,7 +407,7 @@ def _context_maker(
     """Makes the `ctx` of each call; None where nothing would be in it."""
     own = (config.cancel_token, config.approval_handler, config.cwd, config.workspace_root, config.metadata)
     resuming = _resuming(slots)
-    if not any(own) and config.cancel_token is None and not slots.on_event and not resuming:
+    if not any(own) and not slots.on_event and not resuming:
         return None
 
     handler = _approver(config.approval_handler)
@@ -429,13 +429,15 @@ def _context_maker(
 
 def _approver(handler: Callable[..., Any] | None) -> Callable[..., Any] | None:
     """*handler*; of an async one, sync tools get the answer, and tools on an event loop an awaitable."""
-    code = getattr(handler, "__code__", None)
-    if handler is None or code is None or not code.co_flags & 0x80:  # inspect.CO_COROUTINE
-        return handler
-    from looplet.permissions.asking import awaited, on_event_loop
+    if handler is None:
+        return None
 
     def approve(prompt: str, options: Sequence[str] | None = None) -> Any:
         said = handler(prompt, options)
+        if not hasattr(said, "__await__"):
+            return said
+        from looplet.permissions.asking import awaited, on_event_loop
+
         return said if on_event_loop() else awaited(said)
 
     return approve

@@ -1,6 +1,7 @@
 """Approval: a result that asks stops the run with the question; no other result can break it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -85,6 +86,14 @@ def test_the_first_of_two_questions_stands():
     assert hook.pending is None
 
 
+@pytest.mark.parametrize("options", [["pay all", "pay half"], ["cancel", "go on"], ["deny", "all"]], ids=str)
+def test_a_bare_yes_is_no_guess_among_other_options(options):
+    hook, _ = after({"needs_approval": True, "approval_options": options})
+    with pytest.raises(ConfigError, match="'True' is none of the options"):
+        hook.answer(True)
+    hook.answer(False)
+
+
 def test_a_request_survives_as_data():
     request = after({"needs_approval": True, "approval_description": "pay 5"})[0].pending
     assert ApprovalRequest.from_dict(request.to_dict()) == request
@@ -94,7 +103,14 @@ def test_a_request_survives_as_data():
     assert request.args == {"n": [1]}
 
 
-@pytest.mark.parametrize("data", [{}, {"step": 1}, {"step": "1", "tool": "x"}], ids=str)
+WHOLE = ApprovalRequest(1, "pay").to_dict()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"step": 1}, {"step": "1", "tool": "x"}, {**WHOLE, "options": []}, {**WHOLE, "options": [1]}],
+    ids=str,
+)
 def test_other_data_is_refused(data):
     with pytest.raises(ConfigError, match="no approval request"):
         ApprovalRequest.from_dict(data)
@@ -144,14 +160,32 @@ async def pay_later(amount: int, *, ctx) -> str:
 SCRIPT = call("pay", amount=5), call("done", answer="ok")
 
 
-def test_an_async_person_answers_a_tool_of_the_sync_loop():
-    config, model = LoopConfig(approval_handler=person), ScriptedChatBackend(*SCRIPT)
+class Person:
+    async def __call__(self, prompt, options):
+        return await person(prompt, options)
+
+
+async def whoever(name, prompt, options):
+    return await person(prompt, options)
+
+
+people = pytest.mark.parametrize(
+    "handler",
+    [person, Person(), partial(whoever, "Ann"), lambda prompt, options: person(prompt, options)],
+    ids=["a function", "an object", "a partial", "a lambda"],
+)
+
+
+@people
+def test_an_async_person_answers_a_tool_of_the_sync_loop(handler):
+    config, model = LoopConfig(approval_handler=handler), ScriptedChatBackend(*SCRIPT)
     run = run_loop(model, task="t", tools=[pay_at_once], config=config)
     assert run.steps[0].tool_result.data == "5 yes"
 
 
+@people
 @pytest.mark.parametrize("pay", [pay_at_once, pay_later], ids=["a sync tool", "an async tool"])
-def test_an_async_person_answers_tools_of_the_async_loop(pay):
-    config, model = LoopConfig(approval_handler=person), AsyncScriptedChatBackend(*SCRIPT)
+def test_an_async_person_answers_tools_of_the_async_loop(pay, handler):
+    config, model = LoopConfig(approval_handler=handler), AsyncScriptedChatBackend(*SCRIPT)
     run = asyncio.run(async_run_loop(model, task="t", tools=[pay], config=config))
     assert run.steps[0].tool_result.data == "5 yes"

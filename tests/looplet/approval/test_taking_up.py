@@ -101,6 +101,13 @@ def test_yes_is_the_option_that_says_so(till):
     assert till.heard[0] == "approve"
 
 
+@pytest.mark.parametrize("said", ["No", "DENY", False], ids=str)
+def test_a_refusal_is_one_in_any_case(till, said):
+    till.run([ASK], ApprovalHook())
+    run = till.run([DONE], ApprovalHook(said))
+    assert (run.steps[1].tool_result.error_kind, till.heard) == ("permission_denied", [])
+
+
 def test_without_an_answer_the_run_waits_on_and_asks_no_model(till):
     till.run([ASK], ApprovalHook())
     for _ in range(3):
