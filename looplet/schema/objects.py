@@ -27,7 +27,9 @@ OBJECT_KEYWORDS = frozenset(
 """What is said of an object's members, and tested together."""
 
 _SCALAR_TYPES = ("string", "integer", "number", "boolean", "null")
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 _SAYS_MORE = (KEYWORDS.keys() - {"type"}) | OBJECT_KEYWORDS
+_SAYS_NO_MORE_THAN_KINDS = (_SAYS_MORE - {"properties", "required", "additionalProperties"}).isdisjoint
 
 
 def objects(schema: Schema, compiler: Compiler, at: str) -> Test:
@@ -62,13 +64,26 @@ def objects(schema: Schema, compiler: Compiler, at: str) -> Test:
     return test if more is None else lambda value: [*test(value), *more(value)]
 
 
+def plain_members(schema: Schema) -> dict[str, frozenset[type]]:
+    """The members for which a look at the value's type is enough, and the types that fit.
+
+    Empty where more is said of the object than what its members are and which it must have.
+    """
+    if not _SAYS_NO_MORE_THAN_KINDS(schema):
+        return {}
+    return {name: kinds for name, item in schema["properties"].items() if (kinds := _plain_kinds(item))}
+
+
 def _plain_kinds(schema: object) -> frozenset[type]:
-    """The Python types that fit a schema which asks for a type and nothing else."""
-    if not isinstance(schema, Mapping) or schema.get("type") not in _SCALAR_TYPES:
+    """The Python types of which every value fits *schema*; scalars only."""
+    if schema is True:
+        return _SCALARS
+    if not isinstance(schema, Mapping) or not _SAYS_MORE.isdisjoint(schema):
         return frozenset()
-    if not _SAYS_MORE.isdisjoint(schema):
-        return frozenset()
-    return frozenset(TYPES[schema["type"]])
+    if "type" not in schema:
+        return _SCALARS
+    word = schema["type"]
+    return frozenset(TYPES[word]) if word in _SCALAR_TYPES else frozenset()
 
 
 def _only_closed(schema: Schema) -> bool:

@@ -76,7 +76,8 @@ def _is_small(value: object) -> bool:
         return False
     items: dict[Any, Any] = value  # type: ignore[assignment]
     for key, item in items.items():
-        if type(item) not in _NUMBERS and not (type(item) is str and len(item) < 1000):
+        kind = type(item)
+        if kind not in _NUMBERS and not (kind is str and len(item) < 1000):
             return False
         if type(key) is not str or len(key) > 1000:
             return False

@@ -12,7 +12,7 @@ from looplet.clock import perf
 from looplet.running import running_call
 from looplet.tools.cut import RESULT_CHARS, cut, size_within
 from looplet.tools.failure import describe, refused, tool_error
-from looplet.tools.spec import ToolSpec
+from looplet.tools.spec import Door, ToolSpec
 from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
 from looplet.values import bounded, plain_copy
 
@@ -76,19 +76,27 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
     if refusal is not None:
         return refusal
     door = spec.door()
+    kwargs = door.fitting(call.args)
+    if kwargs is None:
+        checked = _checked(owner, call, door)
+        if isinstance(checked, ToolResult):
+            return checked
+        kwargs = checked
+    if door.takes.ctx:
+        kwargs["ctx"] = ctx
+    return Ready(spec, call, kwargs, ctx, perf())
+
+
+def _checked(owner: Owner, call: ToolCall, door: Door) -> dict[str, Any] | ToolResult:
     kwargs = _own_args(call.args)
     if door.takes.ctx:
         kwargs.pop("ctx", None)
     if RAW_ARGUMENTS in kwargs and RAW_ARGUMENTS not in door.names:
         raw = bounded(str(kwargs[RAW_ARGUMENTS]), 300)
-        message = f"The arguments of {spec.name} are not a valid JSON object: {raw}"
+        message = f"The arguments of {call.tool} are not a valid JSON object: {raw}"
         return refused(call, ErrorKind.PARSE, message)
     wrong = door.check(kwargs)
-    if wrong:
-        return _invalid(owner, call, wrong)
-    if door.takes.ctx:
-        kwargs["ctx"] = ctx
-    return Ready(spec, call, kwargs, ctx, perf())
+    return _invalid(owner, call, wrong) if wrong else kwargs
 
 
 def _own_args(args: dict[str, Any]) -> dict[str, Any]:
@@ -198,9 +206,14 @@ def timed_out(owner: Owner, ready: Ready) -> ToolResult:
 
 def summarize(args: Mapping[str, Any]) -> str:
     """`a=1, b=text`, each value cut to 50 characters, the whole to 2,000."""
-    parts: list[str] = []
-    for name, value in args.items():
-        text = value if type(value) is str else str(value)
-        parts.append(f"{name}={text}" if len(text) <= SUMMARY_CHARS else f"{name}={text[:SUMMARY_CHARS]}...")
-    summary = ", ".join(parts)
+    summary = ", ".join([f"{name}={value!s}" for name, value in args.items()])
+    if len(summary) <= SUMMARY_CHARS:
+        return summary
+    texts = [(name, str(value)) for name, value in args.items()]
+    summary = ", ".join(
+        [
+            f"{name}={text if len(text) <= SUMMARY_CHARS else f'{text[:SUMMARY_CHARS]}...'}"
+            for name, text in texts
+        ]
+    )
     return summary if len(summary) <= SUMMARY_TOTAL else bounded(summary, SUMMARY_TOTAL)

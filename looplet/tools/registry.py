@@ -232,7 +232,7 @@ def _check_spec(spec: ToolSpec) -> None:
     if not spec.is_json_schema and all(isinstance(name, str) for name in spec.parameters):
         return  # the simple form cannot be wrong, so its check can wait for the first call
     try:
-        spec.door()
+        spec.door().check({})
     except ConfigError as error:
         raise ConfigError(f"tool {spec.name!r}: {error}") from error
 

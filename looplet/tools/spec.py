@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from looplet.errors import ConfigError
-from looplet.schema import Check, compile_schema
+from looplet.schema import Check, compile_schema, plain_members
 from looplet.tools.probe import Takes, probe
 
 LABEL_TYPES = {
@@ -36,21 +36,42 @@ class Door:
 
     Attributes:
         takes: What `execute` takes.
-        check: Gives the violations of arguments.
         names: The arguments that are known.
+        kinds: Those that fit if they are of one of these types.
+        required: Those that must be given.
         brief: Whether the body took next to no time when it last ran on a thread.
     """
 
-    __slots__ = ("brief", "check", "execute", "names", "parameters", "takes")
+    __slots__ = ("_check", "_schema", "brief", "execute", "kinds", "names", "parameters", "required", "takes")
 
     def __init__(self, spec: ToolSpec) -> None:
         self.execute = spec.execute
         self.parameters = spec.parameters
         self.takes = probe(spec.execute)
-        schema = _schema_at_door(spec, self.takes)
-        self.check: Check = compile_schema(schema)
+        self._schema = schema = _schema_at_door(spec, self.takes)
+        # The simple form cannot be wrong: it is compiled for arguments that do not fit at first sight.
+        self._check: Check | None = compile_schema(schema) if spec.is_json_schema else None
         self.names = frozenset(schema["properties"]) | self.takes.names
+        kinds = plain_members(schema)
+        for name in [name for name in kinds if name == "ctx" or str(name)[:2] == "__"]:
+            del kinds[name]  # not the model's to give, or not the tool's to get
+        self.kinds = kinds
+        self.required = frozenset(schema["required"])
         self.brief = False
+
+    def fitting(self, args: dict[str, Any]) -> dict[str, Any] | None:
+        """A copy of *args* if one look tells that they fit, as it does of most; None if `check` has to say."""
+        kinds = self.kinds
+        for name, value in args.items():
+            if name not in kinds or type(value) not in kinds[name]:
+                return None
+        return {**args} if self.required <= args.keys() else None
+
+    def check(self, args: dict[str, Any]) -> list[str]:
+        """The violations of *args*."""
+        if self._check is None:
+            self._check = compile_schema(self._schema)
+        return self._check(args)
 
 
 @dataclass
