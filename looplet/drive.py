@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from looplet.engine.hooks import Script, waited_for
 from looplet.engine.needs import Ask, Compact, Leave, Need, Resolve, RunTools, Save, Wait
-from looplet.engine.scope import current_run
 from looplet.errors import ModelError
-from looplet.running import running_call
+from looplet.running import inside
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
 
 if TYPE_CHECKING:
@@ -211,26 +210,25 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
 
 
 def _run_tools(need: RunTools, tools: Any) -> list[Any]:
-    around, outer_call = current_run.get(), running_call.get()
-    current_run.set(need.run)
+    around, calls = inside.get(), need.calls
+    alone = len(calls) == 1
+    inside.set((need.run, calls[0] if alone else around[1]))
     try:
-        if len(need.calls) == 1:
-            return [tools.dispatch(need.calls[0], ctx=need.contexts[0])]
-        return list(tools.dispatch_batch(list(need.calls), ctx=_contexts_by_call(need, tools)))
+        if alone:
+            return [tools.dispatch(calls[0], ctx=need.contexts[0])]
+        return list(tools.dispatch_batch(list(calls), ctx=_contexts_by_call(need, tools)))
     finally:
         # Not by token: an async consumer may leave in another context than it came in.
-        current_run.set(around)
-        running_call.set(outer_call)
+        inside.set(around)
 
 
 async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
-    around, outer_call = current_run.get(), running_call.get()
-    current_run.set(need.run)
+    around = inside.get()
+    inside.set((need.run, need.calls[0] if len(need.calls) == 1 else around[1]))
     try:
         return await _results_async(need, tools)
     finally:
-        current_run.set(around)
-        running_call.set(outer_call)
+        inside.set(around)
 
 
 async def _results_async(need: RunTools, tools: Any) -> list[Any]:

@@ -159,7 +159,7 @@ class _SubAgent:
         subagent_id: str | None,
     ) -> None:
         self.llm = llm
-        self.parent: Run | None = current_run.get()
+        self.parent: Run | None = current_run()
         self.hooks = list(hooks or ())
         self.context = context
         self.state = state
@@ -318,7 +318,7 @@ class _Heard(RunObserver):
 
 def _own_id(parent: Run | None) -> str:
     """12 hex characters; inside a run they follow from the call, so that a replay of the run has them too."""
-    call = running_call.get()
+    call = running_call()
     if parent is None or call is None:
         return clock.new_id()
     with _adding:

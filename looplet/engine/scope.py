@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from looplet.running import inside
 
 if TYPE_CHECKING:
     from looplet.engine.observe import RunObserver
     from looplet.engine.run import Run
     from looplet.types import ToolCall
 
-current_run: ContextVar[Run | None] = ContextVar("looplet_current_run", default=None)
-"""The run whose tool runs here, None outside of tools. Set by the drivers; threads of looplet inherit it."""
+
+def current_run() -> Run | None:
+    """The run whose tool runs here, None outside of tools."""
+    run: Run | None = inside.get()[0]
+    return run
 
 
 @runtime_checkable

@@ -27,7 +27,7 @@ OBJECT_KEYWORDS = frozenset(
 """What is said of an object's members, and tested together."""
 
 _SCALAR_TYPES = ("string", "integer", "number", "boolean", "null")
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 _SAYS_MORE = (KEYWORDS.keys() - {"type"}) | OBJECT_KEYWORDS
 _SAYS_NO_MORE_THAN_KINDS = (_SAYS_MORE - {"properties", "required", "additionalProperties"}).isdisjoint
 

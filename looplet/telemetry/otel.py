@@ -88,7 +88,7 @@ class OpenTelemetryHook(RunObserver):
         """The hook of a run that a tool of this run starts: its span is inside that of the call."""
         child = OpenTelemetryHook(provider=self._provider)
         child._writer, child._redactor = self._writer, self._redactor
-        call = running_call.get()
+        call = running_call()
         span, _ = self._tools.get(call.call_id, (self._run, 0.0)) if call else (self._run, 0.0)
         child._around = self._writer.context_of(span) if span is not None else None
         child._outer = f"{self._run_id}/"

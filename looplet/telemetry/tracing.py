@@ -59,7 +59,7 @@ class Tracer:
     def current_span(self) -> Span | None:
         """The innermost span that is open here, or None."""
         mine = (span for tracer, span in reversed(_open.get()) if tracer is self)
-        call = running_call.get()
+        call = running_call()
         return next((span for span in mine if span.end_time is None and _is_around(span, call)), None)
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from looplet.clock import perf
-from looplet.running import running_call
+from looplet.running import inside
 from looplet.tools.cut import RESULT_CHARS, cut, size_within
 from looplet.tools.failure import describe, refused, tool_error
 from looplet.tools.spec import Door, ToolSpec
@@ -125,7 +125,9 @@ def run_body(ready: Ready) -> Outcome:
     `Exception`, `SystemExit` and `GeneratorExit` are the tool's failure; any other `BaseException`
     (`KeyboardInterrupt`, a failing test) is raised.
     """
-    running_call.set(ready.call)  # the drivers put back what was there
+    run, running = inside.get()
+    if running is not ready.call:
+        inside.set((run, ready.call))  # the drivers put back what was there
     try:
         data = ready.spec.execute(**ready.kwargs)
         if type(data) not in DATA and isinstance(data, _LAZY):

@@ -60,7 +60,7 @@ class Door:
         self.brief = False
 
     def fitting(self, args: dict[str, Any]) -> dict[str, Any] | None:
-        """A copy of *args* if one look tells that they fit, as it does of most; None if `check` has to say."""
+        """A copy of *args* if one look tells that they fit, as it mostly does; None if `check` has to say."""
         kinds = self.kinds
         for name, value in args.items():
             if name not in kinds or type(value) not in kinds[name]:

@@ -292,7 +292,7 @@ class TestInsideARun:
             [counted("delegate", name="a"), DONE],
             [delegating(mode, {"a": [counted("done", answer="")]})],
         )
-        assert current_run.get() is None
+        assert current_run() is None
 
     def test_what_a_model_is_sent_of_it_is_the_same_in_every_execution(self, mode):
         def told():
