@@ -73,6 +73,12 @@ def share_of(config: pytest.Config) -> Path | None:
     return Path(share) if share else None
 
 
+def share_of_runs(config: pytest.Config) -> Path | None:
+    """The same for what the runs of agents come to: with `--dist each`, every worker makes its own."""
+    dist = getattr(config, "workerinput", {}).get("looplet_dist")
+    return None if dist == "each" else share_of(config)
+
+
 @contextmanager
 def once(config: pytest.Config, what: str, wanted: bool = True) -> Iterator[bool]:
     """Do *what* in one worker of xdist only; the others wait, and are told that it is done.

@@ -134,6 +134,8 @@ class _Together:
     async def _try(self, run: AgentRun) -> Outcome:
         started_s = perf()
         try:
+            # Plugins that watch reports wait for that of the set-up before that of the call.
+            run.ihook.pytest_runtest_makereport(item=run, call=pytest.CallInfo.from_call(_nothing, "setup"))
             with running(run), opened_for(run):
                 error = await self._ended(run)
                 return _outcome(run, error, started_s)  # a recording is complete if the report says so
@@ -210,6 +212,10 @@ def _outcome(run: AgentRun, error: BaseException | None, started_s: float) -> Ou
     call.start, call.stop = now() - call.duration, now()
     report: pytest.TestReport = run.ihook.pytest_runtest_makereport(item=run, call=call)
     return outcome_of(call, report, run.trajectory)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _raise(error: BaseException | None) -> None:

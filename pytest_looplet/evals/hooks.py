@@ -95,8 +95,10 @@ class EvalHooks:
         if told_here and (unknown := unknown_names(session.config)):
             raise pytest.UsageError("\n".join(unknown))
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """In a worker of xdist: tell the controller what was planned."""
+        """Leave nothing installed, also if the session was cut; tell the controller of xdist the plan."""
+        self._kept.close()
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output["looplet_plan"] = plan_of(session.config).to_json()

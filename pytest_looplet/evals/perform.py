@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -28,7 +29,11 @@ def see_to_it(file: EvalModule, cell: Cell, item: pytest.Item) -> None:
     """See to it that the run which the eval *item* looks at has happened, before it is set up."""
     results = results_of(item.config)
     if results.get(file, cell) is None and not is_skipped(item):
-        _perform(file, cell, item)
+        try:
+            _perform(file, cell, item)
+        except OSError as error:  # a full disk costs the evals of the case, and not the session
+            text = f"the outcome of the agent's run could not be kept: {error}"
+            results.keep(file, cell, Outcome("failed", "harness", text, text))
     outcome = results.get(file, cell)
     if outcome is not None and outcome.repeats and results.is_first_to_tell(file, cell):
         note(item, repeats=outcome.repeats)
@@ -37,29 +42,32 @@ def see_to_it(file: EvalModule, cell: Cell, item: pytest.Item) -> None:
 def _perform(file: EvalModule, cell: Cell, item: pytest.Item) -> None:
     results, settings = results_of(item.config), settings_of(item.config)
     if settings.calls_models and settings.concurrency > 1:
-        cells = _waiting(file, cell, item, settings)
+        most = settings.concurrency if item.config.getoption("maxfail", 0) else None
+        cells = list(islice(_waiting(file, cell, item, settings), most))
         if len(cells) > 1 and _may_be_at_once(file, item):
             results.ensure_all(file, cells, lambda some: run_at_once(file, some, item))
     results.ensure(file, cell, lambda: run_agent(file, cell, item))
 
 
-def _waiting(file: EvalModule, cell: Cell, item: pytest.Item, settings: Settings) -> list[Cell]:
-    """The cells of *file* that have not run, from *cell* on in the order of the session."""
+def _waiting(file: EvalModule, cell: Cell, item: pytest.Item, settings: Settings) -> Iterator[Cell]:
+    """The cells of *file* that have not run and will not just play, from *cell* on in the session's order."""
     items = item.session.items
-    found = {cell.id: cell}
+    met: set[str] = set()
     planned = plan_of(item.config).evals.values()
     in_rounds = any(one.module == file.nodeid and one.demands.early_stop for one in planned)
-    for other in items[items.index(item) + 1 :]:
+    for other in islice(items, items.index(item), None):
         next_cell = cell_of(other)
-        if next_cell is None or other.parent is not file or next_cell.id in found:
+        if next_cell is None or other.parent is not file or next_cell.id in met:
             continue
         if in_rounds and next_cell.trial != cell.trial:
             continue
-        is_left_out = is_skipped(other) or may_be_spared(other, next_cell)
-        if results_of(item.config).get(file, next_cell) is None and not is_left_out:
-            found[next_cell.id] = next_cell
-    cells = [one for one in found.values() if not _is_recorded(file, one, settings)]
-    return cells[: settings.concurrency] if item.config.getoption("maxfail", 0) else cells
+        if is_skipped(other) or may_be_spared(other, next_cell):
+            continue
+        met.add(next_cell.id)
+        if results_of(item.config).get(file, next_cell) is None and not _is_recorded(
+            file, next_cell, settings
+        ):
+            yield next_cell
 
 
 def _is_recorded(file: EvalModule, cell: Cell, settings: Settings) -> bool:

@@ -18,7 +18,10 @@ from looplet.trajectory import Trajectory
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.failures import AgentFailed
 from pytest_looplet.evals.outcome import Outcome
-from pytest_looplet.sharing import locked, try_locked
+from pytest_looplet.sharing import locked, share_of_runs, try_locked
+
+MOST_LOCKED = 100
+"""Cells that one process takes for itself at a time: each lock is an open file."""
 
 DIED = Outcome(
     "failed",
@@ -46,6 +49,10 @@ class Results:
     def get(self, file: pytest.Collector, cell: Cell) -> Outcome | None:
         """The outcome of *cell* for the evals of *file*, or None before it has run here."""
         return self._known.get(_key(file, cell))
+
+    def keep(self, file: pytest.Collector, cell: Cell, outcome: Outcome) -> None:
+        """From now on, *outcome* is that of *cell* for the evals of *file* in this process."""
+        self._known[_key(file, cell)] = outcome
 
     def copy_of(self, outcome: Outcome) -> Trajectory:
         """The run of *outcome*, a fresh copy for each eval: what one changes, no other sees."""
@@ -109,9 +116,10 @@ class Results:
         cells: Sequence[Cell],
         run: Callable[[Sequence[Cell]], Mapping[str, Outcome]],
     ) -> None:
-        """See to it that *cells* have run, all that this process is first to get at once.
+        """See to it that *cells* have run, those at once that this process is first to get.
 
-        What another process of the session is running just now is left to it, and to `ensure`.
+        What another process of the session is running just now is left to it, and to `ensure`; so is what
+        is too much for one time.
         """
         if self._share is None:
             for name, outcome in run(cells).items():
@@ -121,8 +129,12 @@ class Results:
             mine: dict[str, tuple[Cell, Path, Path]] = {}
             for cell in cells:
                 result, started, lock = self._files(_key(file, cell))
-                if held.enter_context(try_locked(lock)) and not result.exists() and not started.exists():
+                if started.exists():  # nor is there a need to wait for its lock
+                    continue
+                if held.enter_context(try_locked(lock)) and not started.exists():
                     mine[cell.id] = cell, result, started
+                if len(mine) == MOST_LOCKED:
+                    break
             for _, _, started in mine.values():
                 started.touch()
             if mine:
@@ -159,10 +171,7 @@ def results_of(config: pytest.Config) -> Results:
     """The outcomes of this session."""
     found = config.stash.get(results_key, None)
     if found is None:
-        share = getattr(config, "workerinput", {}).get("looplet_share")
-        # With --dist each, every worker is a session of its own and must run the agent itself.
-        alone = getattr(config, "workerinput", {}).get("looplet_dist") == "each"
-        found = config.stash[results_key] = Results(None if share is None or alone else Path(share))
+        found = config.stash[results_key] = Results(share_of_runs(config))
     return found
 
 

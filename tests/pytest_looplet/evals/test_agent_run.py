@@ -380,3 +380,33 @@ def test_PP_02_an_agent_that_kills_its_process_costs_one_run(suite):
     assert result.ret != 0
     assert suite.runs == ["one"]
     result.stdout.fnmatch_lines(["*The process that ran the agent for this case died*"])
+
+
+@pytest.mark.parametrize("cut", ["assert False", "pytest.exit('enough')"])
+def test_PP_05_a_session_that_is_cut_leaves_nothing_installed(cut, suite):
+    suite.evals(f"def eval_a(ctx): {cut}")
+    (suite.folder / "conftest.py").write_text(
+        "import socket\n"
+        "CONNECT = socket.socket.connect\n"
+        "def pytest_sessionfinish():\n"
+        "    print('restored:', socket.socket.connect is CONNECT)\n"
+    )
+    result = suite.run("-x", "-s")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*restored: True*"])
+
+
+def test_an_outcome_that_cannot_be_kept_costs_its_evals_and_not_the_worker(suite):
+    suite.evals("def eval_a(ctx): return True")
+    (suite.folder / "conftest.py").write_text(
+        "from pathlib import Path\n"
+        "def pytest_collection_finish(session):\n"
+        "    if hasattr(session.config, 'workerinput'):\n"
+        "        Path(session.config.workerinput['looplet_share']).write_text('no folder')\n"
+        "def pytest_sessionfinish(session):\n"
+        "    if hasattr(session.config, 'workerinput'):\n"
+        "        Path(session.config.workerinput['looplet_share']).unlink()\n"
+    )
+    result = suite.run("-p", "xdist", "-n1")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["the outcome of the agent's run could not be kept: *File exists*"])

@@ -3,13 +3,18 @@
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import openai  # noqa: F401 - loading it takes longer than a test
 import pytest
 
 import pytest_looplet.evals.perform
 import pytest_looplet.run  # noqa: F401 - what an inner session loads goes with it
+from looplet.evals.case import Case
 from looplet.testing.provider import LocalProvider, status
+from pytest_looplet.evals.cell import Cell
+from pytest_looplet.evals.outcome import Outcome
+from pytest_looplet.evals.results import MOST_LOCKED, Results
 
 pytestmark = pytest.mark.slow
 
@@ -243,7 +248,8 @@ SYNC_OWN = """
     def looplet_backend():
         from openai import OpenAI
         from looplet.backends import OpenAIBackend
-        return OpenAIBackend(OpenAI(), model="m")
+        with OpenAI() as client:
+            yield OpenAIBackend(client, model="m")
 """ + SYNC.lstrip("\n")
 IMPATIENT = {
     "raises": patient(SYNC_OWN),
@@ -297,3 +303,32 @@ def test_what_no_second_try_can_mend_is_not_tried_again(ask, suite):
     model = Model(0.01, [REFUSED] * 2)
     ask(model, "--looplet-live", "-k", "c0").assert_outcomes(errors=2)
     assert model.calls == 1
+
+
+def test_PP_08_a_plugin_that_awaits_the_report_of_the_set_up_gets_it(ask, suite):
+    suite.agent(SYNC)
+    (suite.folder / "conftest.py").write_text(
+        "import pytest\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_makereport(item, call):\n"
+        "    report = yield\n"
+        "    if report.when == 'setup':\n"
+        "        item.began = True\n"
+        "    assert item.began\n"
+        "    return report\n"
+    )
+    ask(Model(), "--looplet-record", "--looplet-concurrency=6").assert_outcomes(passed=12)
+
+
+def test_few_cases_at_a_time_are_locked_against_other_processes(tmp_path):
+    results, ran = Results(tmp_path), []
+
+    def run(some):
+        ran.append(len(some))
+        return {cell.id: Outcome("ok") for cell in some}
+
+    file = SimpleNamespace(nodeid="evals/eval_a.py")
+    cells = [Cell(Case(f"c{n}", "task")) for n in range(MOST_LOCKED + 20)]
+    for _ in range(3):
+        results.ensure_all(file, cells, run)
+    assert ran == [MOST_LOCKED, 20]
