@@ -16,7 +16,7 @@ from pytest_looplet.report.accept import accepting, not_accepted, offers
 from pytest_looplet.report.files import write
 from pytest_looplet.report.model import SessionReport
 from pytest_looplet.report.read import read_report
-from pytest_looplet.settings import settings_of
+from pytest_looplet.settings import ACCEPTED_NOWHERE, settings_of
 
 NAME = "looplet-accepting"
 PROPERTY = "looplet_accepted"
@@ -37,8 +37,10 @@ class Accepting:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse a session of evals that has nowhere to keep them, before it costs anything."""
+        if hasattr(session.config, "workerinput"):  # the controller says so at the end
+            return
         if settings_of(session.config).baseline is None and any(map(cell_of, session.items)):
-            raise pytest.UsageError("--looplet-accept needs to know where: give --looplet-baseline=FILE")
+            raise pytest.UsageError(ACCEPTED_NOWHERE)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:

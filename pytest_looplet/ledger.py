@@ -212,8 +212,13 @@ LEDGER = "looplet-ledger"
 RECORDER = "looplet-recorder"
 
 
+started_key = pytest.StashKey[bool]()
+
+
 def start(config: pytest.Config) -> None:
-    """Check the settings, and lend stand-in keys where no provider will be called."""
+    """Check the settings, and lend stand-in keys where no provider will be called; once for a session."""
+    if config.stash.get(started_key, False):
+        return
     refuse_mixed_installation()
     settings = settings_of(config)
     keeper_of(config)
@@ -232,6 +237,7 @@ def start(config: pytest.Config) -> None:
         from pytest_looplet.report.baseline import read
 
         read(settings.baseline)  # a baseline that cannot be used is told now and not after an hour
+    config.stash[started_key] = True
 
 
 def refuse_mixed_installation() -> None:

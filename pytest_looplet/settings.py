@@ -26,6 +26,7 @@ PROVIDERS = ("openai", "anthropic", "ollama")
 
 DRIFT_CLASSES: tuple[str, ...] = get_args(DriftClass)
 REPORT_SUFFIXES = (".json", ".html", ".md")
+ACCEPTED_NOWHERE = "--looplet-accept needs to know where: give --looplet-baseline=FILE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def _accept(options: argparse.Namespace) -> int:
     today = read_report(options.report)
     before = read_report(options.baseline) if options.baseline.exists() else None
     offered = _named(offers(today, before), options.case)
+    if not offered:
+        raise ConfigError(f"{options.report}: no case in it could be judged, so there is nothing to accept")
     chosen, left = [], 0
     for offer in offered:
         if offer.reasons and not _agreed(offer, options.ask):

@@ -20,7 +20,7 @@ from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
 from pytest_looplet.rule_use import RuleUse, use_key
-from pytest_looplet.settings import settings_of
+from pytest_looplet.settings import ACCEPTED_NOWHERE, settings_of
 
 report_key = pytest.StashKey[SessionReport]()
 effort_key = pytest.StashKey[Effort]()
@@ -100,8 +100,11 @@ def _problems(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> tuple[
     missing = plan.unreported(rows)
     if missing and session.exitstatus == pytest.ExitCode.OK:
         problems.append(f"{len(missing)} selected evals were never reported, for example {missing[0]}")
-    if config.getoption("dist", "no") != "no":
+    if config.getoption("dist", "no") != "no":  # else collection has refused it
         problems += unknown_names(config)
+        settings = settings_of(config)
+        if settings.accept and settings.baseline is None and plan.evals:
+            problems.append(ACCEPTED_NOWHERE)
     remarks += dict.fromkeys(row["remark"] for row in rows if "remark" in row)
     for name, number in _spared(rows).items():
         remarks.append(f"{name}: {count(number, 'run')} left out, because its gate had decided")

@@ -108,6 +108,13 @@ def test_what_the_report_does_not_have_is_dropped_if_asked(base):
     assert list(variants(base)) == [f"{FILE}::one"]
 
 
+def test_a_report_without_a_judged_case_replaces_nothing(base, capsys):
+    before = base.read_bytes()
+    assert accept(base, SessionReport(), "--prune") == 3
+    assert "no case in it could be judged" in capsys.readouterr().err
+    assert base.read_bytes() == before
+
+
 def test_accepting_is_refused_in_CI(base, monkeypatch, capsys):
     monkeypatch.setenv("CI", "true")
     before = base.read_bytes()

@@ -80,6 +80,13 @@ def test_a_baseline_that_cannot_be_used_is_red(content, options, line, suite):
     result.stderr.fnmatch_lines([line])
 
 
+def test_accepting_nowhere_is_red_under_xdist_too(suite):
+    suite.evals(EVALS.format("('HELLO', 'BYE')"))
+    result = suite.run("-p", "xdist", "-n1", "--looplet-accept")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["looplet: *give --looplet-baseline=FILE"])
+
+
 def test_accepting_is_refused_in_CI(suite, monkeypatch):
     monkeypatch.setenv("CI", "1")
     result = accept(suite)
