@@ -93,17 +93,13 @@ def build_prompt(
     if memory and memory.strip():
         lines += (heads["memory"], memory, "")
     said = task if type(task) is str else task_text(task, task_fields)
-    lines += (heads["task"], said, "", heads["tools"], tool_catalog, "")
+    lines.append(prompt_head(said, tool_catalog, heads))
     if facts and (render_facts is not None or not _COUNTERS.issuperset(facts)):
         told = _facts_text(facts, render_facts)
         lines += (heads["facts"], told, "") if told else ()
     if session_log:
-        known = not own and session_log.startswith(_HEADS["session"])
-        lines += (session_log if known else _session_section(session_log, own.get("session")), "")
-    if briefing and briefing.strip():
-        lines += (heads["assessment"], briefing, "")
-    if context_history and context_history != _NO_STEPS:
-        lines += (heads["results"], context_history, "")
+        session_log = _session_section(session_log, own.get("session"))
+    lines += _news(session_log, briefing, context_history, heads)
     budget = facts.get("budget_remaining", "?")
     word = own.get("step", _HEADERS["step"])
     lines.append(f"═══ {word} {step_number}/{max_steps} — budget: {budget} steps remaining ═══")
@@ -111,6 +107,41 @@ def build_prompt(
         lines.append(low_budget_warning)
     lines.append(action_prompt)
     return "\n".join(lines)
+
+
+def prompt_head(task: str, tool_catalog: str, heads: Mapping[str, str] = _HEADS) -> str:
+    """What a prompt begins with, at each step the same: the task and the tools."""
+    return "\n".join((heads["task"], task, "", heads["tools"], tool_catalog, ""))
+
+
+def build_plain_prompt(
+    head: str,
+    session_log: str,
+    briefing: str,
+    results: str,
+    step_number: int,
+    max_steps: int,
+    budget: int,
+    action_prompt: str,
+) -> str:
+    """What `build_prompt` makes where there are neither facts nor memory, of a `prompt_head`."""
+    if session_log and not session_log.startswith("═══ "):
+        session_log = _session_section(session_log, None)
+    lines = [head, *_news(session_log, briefing, results, _HEADS)]
+    lines.append(f"═══ STEP {step_number}/{max_steps} — budget: {budget} steps remaining ═══")
+    if budget <= _LOW_BUDGET:
+        lines.append(LOW_BUDGET_WARNING)
+    lines.append(action_prompt)
+    return "\n".join(lines)
+
+
+def _news(session_log: str, briefing: str, results: str, heads: Mapping[str, str]) -> list[str]:
+    lines = [session_log, ""] if session_log else []
+    if briefing and briefing.strip():
+        lines += (heads["assessment"], briefing, "")
+    if results and results != _NO_STEPS:
+        lines += (heads["results"], results, "")
+    return lines
 
 
 def task_text(task: object, fields: Sequence[str] | None = None) -> str:

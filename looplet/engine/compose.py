@@ -10,7 +10,14 @@ from looplet.engine.hooks import Script
 from looplet.engine.observe import Method, Purpose, Request
 from looplet.engine.run import RECENT_RESULTS, Run
 from looplet.engine.thread import Thread, with_trailing
-from looplet.prompts import ACTION_PROMPT, NATIVE_ACTION_PROMPT, build_prompt, task_text
+from looplet.prompts import (
+    ACTION_PROMPT,
+    NATIVE_ACTION_PROMPT,
+    build_plain_prompt,
+    build_prompt,
+    prompt_head,
+    task_text,
+)
 from looplet.types import DefaultState
 
 LOW_BUDGET = 3
@@ -85,32 +92,30 @@ def own_request(run: Run, brief: str, purpose: Purpose = "step") -> Request:
 
 def _default_prompt(run: Run, brief: str) -> str:
     plan, state = run.plan, run.state
-    if type(state) is DefaultState and not state.metadata:
-        facts: dict[str, Any] = {"budget_remaining": run.steps_left()}  # all that the default prompt shows
-    else:
-        facts = _facts(run)
-    told = run.told_task
-    return build_prompt(
-        told[1] if told is not None and told[0] == plan.task else _tell_task(run),
-        plan.tools.tool_catalog_text(),
-        facts,
-        _recent_results(run),
-        run.first_step,
-        state.max_steps if isinstance(state, DefaultState) else plan.shown_max_steps,
+    action_prompt = NATIVE_ACTION_PROMPT if run.wire == "native" else ACTION_PROMPT
+    if type(state) is not DefaultState or state.metadata or plan.memory is not None:
+        return build_prompt(**_prompt_fields(run, brief), action_prompt=action_prompt)
+    return build_plain_prompt(
+        _head(run, plan.tools.tool_catalog_text()),
         run.session_log.render_recent(),
         brief,
-        memory=plan.memory(state) if plan.memory else "",
-        action_prompt=NATIVE_ACTION_PROMPT if run.wire == "native" else ACTION_PROMPT,
+        _recent_results(run),
+        run.first_step,
+        state.max_steps,
+        run.steps_left(),
+        action_prompt,
     )
 
 
-def _tell_task(run: Run) -> str:
-    """The task's text; remembered where it can be seen whether the task is still the same."""
-    task = run.plan.task
-    text = task_text(task)
+def _head(run: Run, catalog: str) -> str:
+    """The head of the prompt; remembered where it can be seen whether the task is still the same."""
+    task, told = run.plan.task, run.told_head
+    if told is not None and told[0] == task and told[1] == catalog:
+        return told[2]
+    head = prompt_head(task_text(task), catalog)
     if type(task) is dict and all(type(value) is str for value in task.values()):
-        run.told_task = task.copy(), text
-    return text
+        run.told_head = task.copy(), catalog, head
+    return head
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class Run:
         rejection: Why the last done was turned down.
         stop_request: Stop reason that a hook asked for; the run ends with this iteration.
         final_output: Arguments of the accepted done call.
-        told_task: The task as the last prompt had it, and its text.
+        told_head: The task and the tools as the last prompt had them, and the text that they are in it.
         loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
     """
 
@@ -223,7 +223,7 @@ class Run:
         self.started = clock.perf()
         self.warned: set[tuple[type, str]] = set()
         self.loose: list[Awaitable[Any]] = []
-        self.told_task: tuple[Any, str] | None = None
+        self.told_head: tuple[Any, str, str] | None = None
         self.thread: Thread | None = None
         self.thread_sent = 0
         self.runs_inside: dict[str, int] = {}
