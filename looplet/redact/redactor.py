@@ -10,15 +10,16 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from looplet.redact.known import known_secrets, spellings
-from looplet.redact.names import TELLING_WORDS, is_secret_field
+from looplet.redact.names import TELLING_WORDS, is_secret_field, is_secret_header, is_secret_name
 from looplet.redact.shapes import SHAPES, Shape
 
 T = TypeVar("T")
 
-_BASE64 = r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])"
+_BASE64 = r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])"
 _PLACEHOLDER = r"\[(?:redacted|env):[^\]]*\]?"
 _SHORTEST = 6
 _SHORTEST_BASE64 = 24
+_MOST_UNPACKED = 1_000_000
 _LONGEST_SEEN, _MOST_SEEN = 8_000, 500
 
 
@@ -91,8 +92,12 @@ class Redactor:
             for at in re.finditer(re.escape(secret), text)
         ]
         lower = text.lower()
+        runs = _long_runs(lower.encode("utf-8", "surrogatepass"))
         # Two shapes may share a hint, and a shape may have two in one text: each is tried once.
-        for shape in {id(shape): shape for hint, shape in _HINTED if hint in lower}.values():
+        hinted = [shape for hint, shape in _HINTED if hint in lower]
+        if runs:
+            hinted += [shape for hint, shape in _HINTED_ALONE if hint in runs]
+        for shape in {id(shape): shape for shape in hinted}.values():
             found += _of_shape(shape, text)
         if len(text) >= _SHORTEST_BASE64:
             found += self._in_base64(text)
@@ -107,11 +112,11 @@ class Redactor:
                 return True
         if self._extra or any(secret in text for secret in self._known_bytes):
             return True
-        # A secret that is known by its shape alone is a long run of characters.
-        if _LONG_RUN not in text.translate(_RUNS):
+        runs = _long_runs(text.lower())
+        if not runs:
             return False
         for word in _hints():
-            if word in lower:
+            if word in runs:
                 return True
         return re.search(_BASE64.encode(), text) is not None
 
@@ -127,10 +132,15 @@ class Redactor:
             return self.text(value)
         if isinstance(value, dict):
             made = {self._key(name): self._member(name, item) for name, item in value.items()}
+            named = made.get("name")
+            if "value" in made and isinstance(named, str) and _is_credential(named, made["value"]):
+                made["value"] = self._member("authorization", value["value"])
             same = all(a is b for a, b in zip(made.values(), value.values(), strict=False))
             return value if same and made.keys() == value.keys() else made
         if isinstance(value, (list, tuple)):
             items = [self._value(item) for item in value]
+            if len(items) == 2 and isinstance(items[0], str) and is_secret_header(items[0]):
+                items[1] = self._member("authorization", items[1])
             return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
         return value
 
@@ -148,16 +158,18 @@ class Redactor:
         for run in re.finditer(_BASE64, text):
             padded = run[0].rstrip("=").replace("-", "+").replace("_", "/")
             try:
-                plain = binascii.a2b_base64(padded + "=" * (-len(padded) % 4)).decode("utf-8")
+                plain = binascii.a2b_base64(padded + "=" * (-len(padded) % 4))
             except (binascii.Error, ValueError):
                 continue
-            if self.find(plain):
+            if self.find(_readable(plain)):
                 yield Found(run.start(), run.end(), "[redacted:base64]")
 
 
-_HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints)
+_HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints if not shape.alone)
+_HINTED_ALONE = tuple((hint, shape) for shape in SHAPES for hint in shape.hints if shape.alone)
+_ASCII = bytes(byte if byte < 0x80 else ord(" ") for byte in range(256))
 _LONG_RUN = b"x" * 16
-_RUN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-.%@"
+_RUN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-.%@~$:"
 _RUNS = bytes(ord("x") if byte in _RUN_BYTES or byte >= 0x80 else ord(" ") for byte in range(256))
 _NAMING = (*TELLING_WORDS, "://", "basic", "bearer", "code=")
 
@@ -165,9 +177,39 @@ _NAMING = (*TELLING_WORDS, "://", "basic", "bearer", "code=")
 @cache
 def _hints() -> tuple[str, ...]:
     """One of these is in every text that `find` finds something in, base64 aside."""
-    words = {*TELLING_WORDS, *(hint for hint, _ in _HINTED)}
+    words = {*TELLING_WORDS, *(hint for shape in SHAPES for hint in shape.hints)}
     # A word that holds another one need not be looked for.
     return tuple(sorted(w for w in words if not any(o in w for o in words - {w})))
+
+
+def _is_credential(name: str, value: object) -> bool:
+    """Whether a pair of *name* and *value*, as lists of headers and variables hold them, is a credential."""
+    return isinstance(value, str) and (
+        is_secret_header(name) or is_secret_name(name) or is_secret_field(name, value)
+    )
+
+
+def _long_runs(text: bytes) -> str:
+    """The long runs of characters in a text: a secret that is known by its shape alone is in one of them."""
+    if _LONG_RUN not in (kinds := text.translate(_RUNS)):
+        return ""
+    runs = [text[run.start() : run.end()] for run in re.finditer(_LONG_RUN + b"+", kinds)]
+    return b" ".join(runs).decode("latin-1")
+
+
+def _readable(data: bytes) -> str:
+    """Decoded data as text: what gzip data holds, or its beginning; binary data with its ASCII parts."""
+    if data.startswith(b"\x1f\x8b"):
+        import zlib  # such data is rare
+
+        try:
+            data = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _MOST_UNPACKED)
+        except zlib.error:
+            return ""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.translate(_ASCII).decode("ascii")
 
 
 def _of_shape(shape: Shape, text: str) -> Iterator[Found]:

@@ -20,12 +20,14 @@ class Shape(NamedTuple):
             it. It consumes whatever it looks at, so that time stays linear in the text.
         random: The secret must look like one: it has a digit or mixes capitals with small letters, and is
             not the name of something that is called.
+        alone: It is a run of at least 16 characters without blanks or brackets, its hint among them.
     """
 
     kind: str
     hints: tuple[str, ...]
     rule: str
     random: bool = False
+    alone: bool = False
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -41,11 +43,12 @@ def _token(kind: str, prefixes: str, rest: str) -> Shape:
     """A token that starts with one of *prefixes* (separated by blanks)."""
     words = prefixes.split()
     starts = "|".join(re.escape(word) for word in words)
-    return Shape(kind, tuple(w.lower() for w in words), f"{_START}(?:{starts}){rest}")
+    return Shape(kind, tuple(w.lower() for w in words), f"{_START}(?:{starts}){rest}", alone=True)
 
 
 _NAME_HINTS = (
-    *("password", "passwd", "passphrase", "pwd", "secret", "api_key", "api-key", "apikey", "access_key"),
+    *("password", "passwd", "passphrase", "pwd", "secret", "api_key", "api-key", "api key", "apikey"),
+    *("access_key", "subscription-key", "encryption_key"),
     *(
         "access-key",
         "accesskey",
@@ -61,7 +64,8 @@ _NAME_HINTS = (
 _PAGES = r"(?<!page_)(?<!page-)(?<!next)(?<!cursor_)(?<!continuation_)"
 _NAME = rf"{_PAGES}(?:{'|'.join(_NAME_HINTS)})[A-Za-z0-9_]{{0,40}}"
 _QUOTE = r"\\{0,8}[\"']"
-_RUN = r"(?P<secret>[\w+/=.~%-]{8,}+)"
+_RUN = r"(?P<secret>[\w+/=.~%!^*-]{8,}+)"
+_VARIABLE = r"(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{0,60}_(?:KEY|PASS|PAT|AUTH|JWT)(?:_[A-Z0-9]{1,5})?"
 
 SHAPES: tuple[Shape, ...] = (
     Shape(
@@ -72,11 +76,15 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _token("api key", "sk-", rf"{_DIGIT}[A-Za-z0-9_-]{{20,}}"),
     _token("github", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"[A-Za-z0-9_]{20,}"),
-    _token("gitlab", "glpat- gldt- glrt- glcbt- glptt- glft- glimt- glagent- glsoat-", r"[\w-]{20,}"),
+    _token(
+        "gitlab",
+        "glpat- gldt- glrt- glcbt- glptt- glft- glimt- glagent- glsoat- glffct- gloas- GR1348941",
+        r"[\w-]{20,}",
+    ),
     _token("google", "AIza", r"[\w-]{30,}"),
-    _token("google", "GOCSPX- ya29.", r"[\w-]{20,}"),
+    _token("google", "GOCSPX- ya29. 1//0", r"[\w-]{20,}"),
     _token("aws", "AKIA ASIA ABIA ACCA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    _token("slack", "xoxa- xoxb- xoxe- xoxo- xoxp- xoxr- xoxs- xapp-", r"[\w-]{10,}"),
+    _token("slack", "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xapp-", r"[\w-]{10,}"),
     _token("npm", "npm_", r"[A-Za-z0-9]{30,}"),
     _token("pypi", "pypi-", r"[\w-]{40,}"),
     _token("databricks", "dapi", r"[0-9a-f]{32}"),
@@ -86,6 +94,20 @@ SHAPES: tuple[Shape, ...] = (
     _token(
         "api key", "lin_api_ ntn_ secret_ sbp_ figd_ glsa_ glc_ hvs. PMAK- dckr_pat_ sntrys_", r"[\w-]{24,}"
     ),
+    _token(
+        "api key",
+        "tgp_v1_ api_org_ jina_ glrtr- sntryu_ sb_secret_ nfp_ HRKU- pscale_tkn_ pscale_pw_ pscale_oauth_ "
+        "vercel_blob_rw_ CLOJARS_ AKCp NRAK- pnu_ rdme_ tfp_ CFPAT- pat-na1- pat-eu1- sq0atp- sq0csp- EAAA "
+        "dp.pt. dp.st. dp.ct. dp.sa. hvb. hvr. dt0c01. ATATT3 ATCTT3 ATBB LTAI AKID AQVN sk.eyJ fo1_",
+        r"(?=[\w.-]{0,200}\d)[\w.-]{16,}",
+    ),
+    _token("api key", "csk- fc- pul- dor_v1_ sk_", r"[0-9a-z]{32,}"),
+    Shape(
+        "azure", ("8q~", "azdo"), r"(?<![\w~])(?:\w{3}8Q~[\w.~-]{31,34}|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4})"
+    ),
+    Shape("api key", ("-us",), r"(?<![0-9a-f])[0-9a-f]{32}-us\d{1,2}(?!\w)"),
+    Shape("api key", (".atlasv1.",), r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}"),
+    Shape("api key", ("$production$",), r"access_token\$production\$[a-z0-9]{10,}\$[0-9a-f]{32}"),
     _token(
         "api key", "xkeysib- dop_v1_ doo_v1_ shpat_ shpca_ shppa_ shpss_ rubygems_ key-", r"[0-9a-f]{32,}"
     ),
@@ -109,9 +131,24 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "basic",
         ("basic",),
-        r"(?i:authorization\\*[\"']?\s*[:=,]\s*\\*[\"']?\s*basic\s+)(?P<secret>[A-Za-z0-9+/]{8,}={0,2})",
+        r"(?i:authorization\\*[\"']?\s*[:=,]\s*b?\\*[\"']?\s*basic\s+)(?P<secret>[A-Za-z0-9+/]{8,}={0,2})",
     ),
+    Shape(
+        "authorization",
+        ("authorization",),
+        r"(?i:authorization\\*[\"']?\s*[:=,]\s*b?\\*[\"']?\s*(?:[a-z][a-z0-9-]{1,20}\s{1,3})?)"
+        r"(?P<secret>[\w+/=.~%-]{16,}+)",
+        random=True,
+    ),
+    Shape("signature", ("signature=",), r"(?i:\bsignature=)(?P<secret>[0-9a-f]{32,})"),
+    Shape("password", ("://",), r"://(?P<secret>[^\s/:@\"'\[\]]{16,})@", random=True),
     Shape("password", ("://",), r"://[^\s/:@\"'\[\]]*:(?P<secret>[^\s/@\"'\[\]]+)@"),
+    Shape(
+        "password",
+        ("-u ", "--user", "login "),
+        r"(?:(?:\s-u|--user)[\s=]\s{0,5}[\"']?[^\s:\"']{1,60}:|\blogin\s+\S{1,60}\s+password\s+)(?P<secret>[^\s\"'\[]{8,})",
+        random=True,
+    ),
     Shape(
         "cookie",
         ("cookie:",),
@@ -125,7 +162,32 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "assigned",
         _NAME_HINTS,
-        rf"(?i:{_NAME})\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}",
+        rf"(?i:{_NAME}(?:\s{{0,5}}(?:[=:]|%3D)|\s(?:is|was)\s))\s{{0,5}}(?:{_QUOTE})?{_RUN}",
+        random=True,
+    ),
+    Shape(
+        "assigned",
+        _NAME_HINTS,
+        rf"(?i:{_NAME})\s{{0,5}}[=:]\s{{0,5}}(?P<quote>{_QUOTE})(?P<secret>[^\s\"'\\\[]{{6,200}}+)(?P=quote)",
+        random=True,
+    ),
+    Shape("assigned", _NAME_HINTS, rf"(?i:<{_NAME}>)(?P<secret>[^<\s\[]{{6,}})</", random=True),
+    Shape(
+        "assigned",
+        ("--",),
+        rf"(?i:--(?:[a-z0-9]{{1,20}}-){{0,3}}{_NAME})\s{{1,5}}(?:{_QUOTE})?{_RUN}",
+        random=True,
+    ),
+    Shape(
+        "assigned",
+        ("_key", "_pass", "_pat", "_auth", "_jwt"),
+        rf"(?:{_VARIABLE}|\b_auth(?:Token)?)\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}",
+        random=True,
+    ),
+    Shape(
+        "header",
+        ("-key", "-token", "-secret"),
+        rf"(?i:\bx-(?:[a-z0-9]{{1,20}}-){{0,3}}(?:key|token|secret)){_QUOTE}\s{{0,5}},\s{{0,5}}b?{_QUOTE}{_RUN}",
         random=True,
     ),
     Shape(

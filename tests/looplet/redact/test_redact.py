@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,104 @@ def test_PR_05_what_is_no_secret_stays(name: str) -> None:
     assert Redactor().text(carrier) == carrier
 
 
+BODY = "a1B2c3D4e5F6g7H8i9J0" * 8
+HEX = "0a1b2c3d4e5f6789" * 8
+TOKENS = [
+    *(f"{prefix}{BODY[:40]}" for prefix in ("glffct-", "gloas-", "GR1348941", "xoxc-", "xoxd-", "1//0")),
+    *(
+        f"{prefix}{BODY[:64]}"
+        for prefix in ("jina_", "tgp_v1_", "HRKU-", "pscale_pw_", "NRAK-", "nfp_", "EAAA")
+    ),
+    *(
+        f"{prefix}{BODY[:64]}"
+        for prefix in ("dp.st.prd.", "hvb.", "ATATT3xFfGF0", "CFPAT-", "pat-na1-", "LTAI")
+    ),
+    *(f"{prefix}{HEX[:48]}" for prefix in ("pul-", "fc-", "dor_v1_", "sk_")),
+    f"ghs_12345_eyJ{BODY[:20]}.{BODY[:30]}.{BODY[:30]}",
+    f"abc8Q~{BODY[:14]}~{BODY[:18]}.",
+    f"{HEX[:76]}AZDOa1B2",
+    f"{HEX[:32]}-us12",
+    f"{BODY[:14]}.atlasv1.{BODY[:60]}",
+    f"access_token$production${HEX[:16]}${HEX[:32]}",
+]
+
+
+@pytest.mark.parametrize("token", TOKENS, ids=[token[:12] for token in TOKENS])
+@pytest.mark.parametrize("around", ["{}", "it is {} now", "https://x.invalid/{}/y", '{{"a": "{}"}}'])
+def test_PR_05_a_token_of_a_known_provider(token: str, around: str) -> None:
+    assert token not in Redactor().text(around.format(token))
+
+
+VALUE = "Mptt0JlVGlAelo1OwzfWsU"
+SAID = [
+    "Ocp-Apim-Subscription-Key: {}",
+    "https://{}@github.com/a/b.git",
+    "curl -u admin:{} https://x",
+    "curl --user 'admin:{}' https://x",
+    "tool --password {} x",
+    'tool --api-key "{}" x',
+    "machine x.com login u password {}",
+    "_auth={}",
+    "Authorization: token {}",
+    "authorization: {}",
+    "[(b'authorization', b'Basic {}')]",
+    "OPENAI_KEY={}",
+    "DB_PASS={}",
+    "<password>{}</password>",
+    "https%3A%2F%2Fx%2F%3Faccess_token%3D{}%26y",
+    '{{"API Key": "{}"}}',
+    '[["X-Api-Key", "{}"]]',
+    "my password is {}",
+    "The API key is {}.",
+]
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_PR_05_a_value_that_the_words_before_it_tell(text: str) -> None:
+    assert VALUE not in Redactor().text(text.format(VALUE))
+
+
+def test_PR_05_a_quoted_password_with_signs() -> None:
+    assert "hunter2!" not in Redactor().text("password: 'hunter2!X'")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [["X-Api-Key", VALUE]],
+        [("Cookie", f"a={VALUE}")],
+        {"name": "API_KEY", "value": VALUE},
+        {"auths": {"x.io": {"auth": VALUE}}},
+        {"API Key": VALUE},
+    ],
+)
+def test_PR_05_pairs_of_a_name_and_a_value(data: Any) -> None:
+    assert VALUE not in json.dumps(Redactor().value(data))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"x " + TOKENS[0].encode()), b"\xff\x00" + TOKENS[0].encode()],
+    ids=["gzip", "binary"],
+)
+def test_PR_05_a_token_in_data_that_is_no_text(packed: bytes) -> None:
+    spelled = base64.b64encode(packed).decode()
+    assert Redactor().text(f"data={spelled}") == "data=[redacted:base64]"
+
+
+def test_gzip_that_is_broken_or_endless_is_data_like_any() -> None:
+    for data in (b"\x1f\x8b" + b"\x00" * 40, gzip.compress(b"0" * 50_000_000)):
+        text = base64.b64encode(data).decode()
+        assert Redactor().text(text) == text
+
+
 HARMLESS = [
+    "docker run -u 1000:1000 -p 8080:80 image",
+    "tool --token-file path/to/file --password-stdin",
+    "author: Jane Doe, authorization: none",
+    "the header x-request-id, the key 'sort-key', PRIMARY_KEY = id",
+    "my password is on the other page",
+    "api-1 pul-request fc-match sk_buff EAAAAA",
     "max_tokens: 2000, token_type: bearer",
     "the password: must have 8 characters",
     "sk-learn is short for scikit-learn-contrib-packages",
@@ -183,7 +281,11 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["password", "a-", "token=", "token=a-(", "://", "-eyJ", "sk-", "A", 'pwd":"']
+    "word",
+    [
+        *("password", "a-", "token=", "token=a-(", "://", "-eyJ", "sk-", "A", 'pwd":"'),
+        *("A_", "--a-", "-u ", "--user a", "token is ", "x-a-", "<secret>", "authorization: a "),
+    ],
 )
 def test_no_text_takes_more_than_linear_time(word: str) -> None:
     # A search that tried every start and every length would need minutes for this.
