@@ -63,10 +63,10 @@ def step(run: Run, pending: Pending, when: float) -> Step:
         theory if isinstance(theory, str) else "",
         call.tool,
         call.reasoning,
-        entities=entities,
-        findings=findings,
-        highlights=highlights,
-        recall_key=result.result_key or "",
+        entities,
+        findings,
+        highlights,
+        result.result_key or "",
     )
     if run.wire == "thread":
         # The assistant's own blocks hold the call already; the text is what the model reads of the result.
