@@ -268,13 +268,24 @@ class _Chain:
             spent += outcome.llm_calls_spent
             extra = {**(outcome.extra or {}), "chain_stage": stage, "chain_stage_count": len(self.services)}
             outcome = replace(outcome, llm_calls_spent=spent, extra=extra)
-            if _tokens(kwargs) <= before * ENOUGH:
+            if _dropped(outcome, kwargs["conversation"]) or 0 < before * ENOUGH >= _tokens(kwargs):
                 break
         return outcome
 
 
 ENOUGH = 0.75
-"""A stage that leaves more than this share of the tokens did not free enough: the next one runs."""
+"""A stage that drops nothing and leaves more than this share of the tokens did not free enough: go on."""
+
+
+def _dropped(outcome: CompactOutcome, conversation: Conversation | None) -> bool:
+    """Whether a stage says that messages are gone, or that at least half of the results were emptied."""
+    was, now = outcome.messages_before, outcome.messages_after
+    if was is not None and now is not None and now < was:
+        return True
+    cleared = (outcome.extra or {}).get("cleared", 0)
+    messages = conversation.messages if conversation is not None else ()
+    results = sum(message.role is MessageRole.TOOL for message in messages)
+    return bool(cleared) and 2 * cleared >= results
 
 
 def compact_chain(*services: CompactService) -> CompactService:
@@ -313,8 +324,14 @@ def run_compact(
         step_num=step_num,
         reason=reason,
     )
-    after = _count(conversation)
-    emit_event(hooks, LifecycleEvent.POST_COMPACT, messages_before=before, messages_after=after, **known)
+    was, now = outcome.messages_before, outcome.messages_after
+    emit_event(
+        hooks,
+        LifecycleEvent.POST_COMPACT,
+        messages_before=before if was is None else was,
+        messages_after=_count(conversation) if now is None else now,
+        **known,
+    )
     if outcome.cleanup is not None:
         try:
             outcome.cleanup()
@@ -328,9 +345,9 @@ def _count(conversation: Conversation | None) -> int | None:
 
 
 def _tokens(kwargs: dict[str, Any]) -> int:
-    conversation = kwargs.get("conversation")
+    conversation, log = kwargs["conversation"], kwargs["session_log"]
     own = conversation.token_estimate if conversation is not None else 0
-    return own + len(kwargs["session_log"].render()) // 4
+    return own + (len(log.render()) // 4 if log is not None else 0)
 
 
 def _log(text: str, *args: object) -> None:
