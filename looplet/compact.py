@@ -15,7 +15,7 @@ from looplet.engine.hooks import emit_event
 from looplet.errors import ConfigError
 from looplet.events import LifecycleEvent
 from looplet.session import MODEL_SUMMARY_TOOL, LogEntry, SessionLog
-from looplet.shrink import clear_results, emergency_truncate, trim_results
+from looplet.shrink import Trimmer, clear_results, emergency_truncate
 from looplet.values import bounded
 
 CLEARED = "[tool result cleared by compact]"
@@ -225,12 +225,26 @@ class PruneToolResults:
         return True
 
 
-def shrink_results(state: Any, conversation: Conversation) -> None:
-    """Cut every large result, in the state and in the conversation; the gentlest way to a shorter prompt."""
-    trim_results(state.steps, SHRUNK_CHARS, 10 * SHRUNK_CHARS)
-    for index, message in enumerate(conversation.messages):
-        if message.role is MessageRole.TOOL and len(message.text) > SHRUNK_CHARS:
-            conversation.replace(index, replace(message, content=bounded(message.text, SHRUNK_CHARS)))
+class ResultShrinker:
+    """Cuts the large results of a run, in state and conversation: the gentlest way to a shorter prompt.
+
+    A run that stays too long comes here at every step, so each result is looked at once.
+    """
+
+    def __init__(self) -> None:
+        self._trimmer = Trimmer(SHRUNK_CHARS, 10 * SHRUNK_CHARS)
+        self._seen = self._revision = 0
+
+    def shrink(self, state: Any, conversation: Conversation) -> None:
+        """Cut what came since the last time; everything, where the conversation was changed by others."""
+        self._trimmer.trim(state.steps)
+        messages = conversation.messages
+        start = self._seen if conversation.revision == self._revision else 0
+        for index in range(start, len(messages)):
+            message = messages[index]
+            if message.role is MessageRole.TOOL and len(message.text) > SHRUNK_CHARS:
+                conversation.replace(index, replace(message, content=bounded(message.text, SHRUNK_CHARS)))
+        self._seen, self._revision = len(messages), conversation.revision
 
 
 def clear_old_results(state: Any, session_log: SessionLog, conversation: Conversation) -> None:
@@ -247,7 +261,7 @@ def clear_old_results(state: Any, session_log: SessionLog, conversation: Convers
 
 
 SHRUNK_CHARS = 2_000
-"""Characters that `shrink_results` leaves of one result."""
+"""Characters that `ResultShrinker` leaves of one result."""
 
 _LAST_RESORT_KEEPS = 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from looplet import clock
@@ -23,7 +24,7 @@ from looplet.values import dumps
 
 if TYPE_CHECKING:
     from looplet.checkpoint import RunJournal
-    from looplet.compact import CompactService
+    from looplet.compact import CompactService, ResultShrinker
     from looplet.skills import Skill, SkillShelf
 
 REPLY_ROOM = 3_000
@@ -349,12 +350,16 @@ def _compaction(service: CompactService, reason: str) -> Callable[[Run], Any]:
 
 
 def _overflow_stages(config: LoopConfig) -> list[tuple[str, Callable[[Run], Any]]]:
-    """What to try, in order, when a prompt is too long."""
+    """What to try, in order, when a prompt of one run is too long."""
+
+    @cache
+    def shrinker() -> ResultShrinker:
+        from looplet.compact import ResultShrinker
+
+        return ResultShrinker()
 
     def shrink_results(run: Run) -> None:
-        from looplet.compact import shrink_results
-
-        shrink_results(run.state, run.conversation)
+        shrinker().shrink(run.state, run.conversation)
 
     def compact(run: Run) -> Any:
         from looplet.compact import TruncateCompact

@@ -6,6 +6,7 @@ Lists are changed, the steps in them never: a shorter copy takes the place of a 
 from __future__ import annotations
 
 from dataclasses import replace
+from heapq import heappop, heappush
 from typing import Any
 
 from looplet.session import SessionLog
@@ -55,14 +56,56 @@ def age_results(steps: list[Any], keep_full: int) -> int:
     """
     aged = 0
     for index in range(max(0, len(steps) - max(0, keep_full))):
-        result = steps[index].tool_result
-        if not _trimmable(steps[index]):
-            continue
-        digest = _digest(result.data, result.result_key)
-        if len(dumps(digest)) < len(dumps(result.data)):
-            steps[index] = replace(steps[index], tool_result=replace(result, data=digest))
-            aged += 1
+        if _trimmable(steps[index]):
+            aged += _digested(steps, index, len(dumps(steps[index].tool_result.data)))
     return aged
+
+
+class Trimmer:
+    """`trim_results` for one list that grows: each call looks at the steps that came since the one before.
+
+    A digest that is no shorter than the data does not take its place.
+
+    Args:
+        per_result_chars: Most characters of one result, as JSON.
+        aggregate_chars: Most characters of all together, digests left out.
+    """
+
+    def __init__(self, per_result_chars: int, aggregate_chars: int) -> None:
+        self._limits = per_result_chars, aggregate_chars
+        self._forget()
+
+    def _forget(self) -> None:
+        self._seen = self._total = 0
+        self._last: Any = None
+        self._whole: list[tuple[int, int]] = []  # a heap: the largest first, as characters below 0 and index
+
+    def trim(self, steps: list[Any]) -> None:
+        """Make *steps* small; the list is changed, the steps in it are not."""
+        if self._seen and (self._seen > len(steps) or steps[self._seen - 1] is not self._last):
+            self._forget()
+        for index in range(self._seen, len(steps)):
+            if _trimmable(steps[index]):
+                size = len(dumps(steps[index].tool_result.data))
+                self._total += size
+                heappush(self._whole, (-size, index))
+        most, in_all = self._limits
+        while self._whole and (-self._whole[0][0] > most or self._total > in_all):
+            below, index = heappop(self._whole)
+            self._total += below
+            if _trimmable(steps[index]):
+                _digested(steps, index, -below)
+        self._seen, self._last = len(steps), steps[-1] if steps else None
+
+
+def _digested(steps: list[Any], index: int, size: int) -> bool:
+    """Put a digest in the place of a result of *size* characters, if it is shorter; whether it is."""
+    result = steps[index].tool_result
+    digest = _digest(result.data, result.result_key)
+    is_shorter = len(dumps(digest)) < size
+    if is_shorter:
+        steps[index] = replace(steps[index], tool_result=replace(result, data=digest))
+    return is_shorter
 
 
 def _trimmable(step: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from looplet.checkpoint.writer import CheckpointedHook
-from looplet.conversation import Conversation
+from looplet.conversation import Conversation, message_from_dict
 from looplet.engine import record
 from looplet.engine.observe import ModelCall, Request
 from looplet.engine.run import Pending, Reply, Run
@@ -243,14 +243,16 @@ class Restorer:
 
     def _compact(self, one: Mapping[str, Any]) -> None:
         run = self.run
-        for index, result in one["results"].items():
+        for index, result in one.get("results", {}).items():
             step: Step = run.state.steps[int(index)]
             run.state.steps[int(index)] = replace(step, tool_result=_tool_result(step.tool_call, result))
-        kept = Conversation.deserialize(one["conversation"])
-        run.conversation.messages[:] = kept.messages
-        run.conversation.revision += 1
-        run.session_log.entries[:] = [LogEntry(**entry) for entry in one["log"]]
-        run.session_log.current_theory = one["theory"]
+        if "conversation" in one:
+            run.conversation.begin_with(Conversation.deserialize(one["conversation"]).messages)
+        for index, message in one.get("messages", {}).items():
+            run.conversation.replace(int(index), message_from_dict(message))
+        if "log" in one:
+            run.session_log.entries[:] = [LogEntry(**entry) for entry in one["log"]]
+            run.session_log.current_theory = one["theory"]
 
     def _pending(self) -> None:
         """What was under way: finished calls keep their results, started ones are in doubt."""

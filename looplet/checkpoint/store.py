@@ -200,8 +200,7 @@ def continue_from(run: Run, checkpoint: Checkpoint) -> None:
     run.session_log.entries[:] = kept["session_log"].entries
     run.session_log.current_theory = kept["session_log"].current_theory
     if kept["conversation"] is not None:
-        run.conversation.messages[:] = kept["conversation"].messages
-        run.conversation.revision += 1
+        run.conversation.begin_with(kept["conversation"].messages)
     run.offset = kept["step_offset"]
     for name, value in kept["state_counters"].items():
         try:

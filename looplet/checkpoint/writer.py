@@ -11,7 +11,7 @@ Records, by their `kind`:
 | `start` | a call whose tool starts next |
 | `finish` | the result of a call whose batch goes on |
 | `step` | a step: result, counters, what hooks keep |
-| `compact` | what a compaction left of conversation, log and results |
+| `compact` | what a compaction left of conversation, log and results, as far as it changed them |
 | `end` | the stop reason |
 
 Times are seconds since the record `begin`, which has the time of day.
@@ -21,14 +21,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from itertools import compress, count
+from operator import is_, is_not
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from looplet import clock
 from looplet.checkpoint.journal import JournalFile
 from looplet.checkpoint.lines import VERSION
+from looplet.conversation import message_to_dict
 from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
 from looplet.line_delta import encode
+from looplet.session import LogEntry
 from looplet.types import ChatReply, Step, ToolCall, ToolResult
 from looplet.values import normal, plain
 
@@ -64,7 +68,8 @@ class RunJournal:
         self._call: dict[str, Any] | None = None
         self._reply: ChatReply | None = None
         self._started: set[str] = set()
-        self._steps: list[Any] = []
+        self._steps: list[Step] = []
+        self._told: _Told | None = None
         self._is_muted = False
         self._began = 0.0
 
@@ -190,23 +195,26 @@ class RunJournal:
         return changed
 
     def compacted(self, run: Run) -> None:
-        """A compaction changed what is kept: write what it left, so that the past need not be repeated."""
+        """A compaction changed what is kept: write what it changed, so that the past need not be repeated."""
         self._flush_call()
-        steps = run.state.steps
-        changed = [i for i, step in enumerate(steps) if i >= len(self._steps) or step is not self._steps[i]]
-        results = {str(i): _result_record(steps[i].tool_result) for i in changed}
+        changed: dict[str, Any] = {}
+        if results := self._changed_results(run.state.steps):
+            changed["results"] = results
+        changed |= _changed_messages(run, self._told)
+        log = run.session_log
+        if self._told is None or not self._told.has(log.entries, len(self._steps)):
+            changed |= {"log": log.to_list(), "theory": log.current_theory}
+        self._told = _Told(run.conversation.revision, list(log.entries), len(self._steps))
+        if changed:
+            self.file.add({"kind": "compact", "after": self._after(clock.now()), **changed})
+            self.file.write(sync=False)
+
+    def _changed_results(self, steps: list[Step]) -> dict[str, Any]:
+        # In one pass without a line of Python for each step: a long run may come here at every step.
+        known = len(self._steps)
+        changed = [*compress(count(), map(is_not, steps, self._steps)), *range(known, len(steps))]
         self._steps = list(steps)
-        self.file.add(
-            {
-                "kind": "compact",
-                "after": self._after(clock.now()),
-                "results": results,
-                "conversation": run.conversation.serialize(),
-                "log": run.session_log.to_list(),
-                "theory": run.session_log.current_theory,
-            }
-        )
-        self.file.write(sync=False)
+        return {str(index): _result_record(steps[index].tool_result) for index in changed}
 
     def ended(self, run: Run) -> None:
         """The run is over; closes the file."""
@@ -217,6 +225,35 @@ class RunJournal:
             self.file.write(sync=True)
         finally:
             self.file.close()
+
+
+class _Told(NamedTuple):
+    """What the last record of a compaction left.
+
+    Attributes:
+        revision: Of the conversation.
+        entries: Of the log.
+        steps: How many there were.
+    """
+
+    revision: int
+    entries: list[LogEntry]
+    steps: int
+
+    def has(self, entries: list[LogEntry], steps: int) -> bool:
+        """Whether *entries* are these, and one for each step since."""
+        as_many = len(entries) - len(self.entries) == steps - self.steps
+        return as_many and all(map(is_, self.entries, entries))
+
+
+def _changed_messages(run: Run, told: _Told | None) -> dict[str, Any]:
+    """The messages that were replaced since; all of them if more than that happened."""
+    conversation = run.conversation
+    replaced = None if told is None else conversation.replaced_since(told.revision)
+    if replaced is None:
+        return {"conversation": conversation.serialize()}
+    messages = {str(index): message_to_dict(conversation.messages[index]) for index in replaced}
+    return {"messages": messages} if messages else {}
 
 
 _UNSAVED = object()

@@ -65,6 +65,7 @@ class Conversation:
         self._messages: list[Message] = list(messages) if messages is not None else []
         self._noted: list[tuple[float, str, str] | tuple[float, ToolCall, ToolResult]] = []
         self.revision = 0
+        self._replaced: list[int] = []
         self._chars = 0
         self._counted = 0
         self._last_counted: Message | None = None
@@ -102,7 +103,23 @@ class Conversation:
 
     def replace(self, index: int, message: Message) -> None:
         """Put *message* in the place of the one at *index*."""
-        self.messages[index] = message
+        place = range(len(self.messages))[index]
+        before, self.messages[place] = self.messages[place], message
+        self.revision += 1
+        self._replaced.append(place)
+        if place < self._counted:
+            self._chars += _chars(message) - _chars(before)
+        if place == self._counted - 1:
+            self._last_counted = message
+
+    def replaced_since(self, revision: int) -> list[int] | None:
+        """Where messages were replaced since then, oldest first; None if more than that happened."""
+        known = revision - (self.revision - len(self._replaced))
+        return self._replaced[known:] if known >= 0 else None
+
+    def begin_with(self, messages: Iterable[Message]) -> None:
+        """Hold *messages* instead, in the same list."""
+        self.messages[:] = messages
         self._changed()
 
     def fork(self) -> Conversation:
@@ -233,6 +250,7 @@ class Conversation:
 
     def _changed(self) -> None:
         self.revision += 1
+        self._replaced = []
         self._chars = self._counted = 0
         self._last_counted = None
 

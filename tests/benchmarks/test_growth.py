@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +25,7 @@ from looplet import (
     ToolCall,
     ToolResult,
     Trajectory,
+    Usage,
     composable_loop,
     eval_run_batch,
     run_loop,
@@ -147,6 +149,18 @@ def test_resuming_a_thread(tmp_path):
         return counted.calls, sum(len(one.added) for one in runs[0].model_calls)
 
     assert_linear(resumed)
+
+
+def test_a_run_past_the_window(tmp_path):
+    def taken(steps: int) -> tuple[int, int]:
+        folder = tmp_path / str(steps)
+        config = LoopConfig(max_steps=steps + 1, context_window=1, checkpoint_dir=str(folder))
+        script = [*[call("add", a=i, b=1) for i in range(steps)], call("done", answer="ok")]
+        llm = ScriptedChatBackend(script, usage=Usage(1_000, 1))
+        work = partial(run_loop, llm, "Add.", [add, done], config=config)
+        return Counted(work).calls, size(folder)
+
+    assert_linear(taken)
 
 
 def recorded(folder: Path, steps: int) -> Counted:

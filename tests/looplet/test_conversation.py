@@ -215,12 +215,33 @@ class TestRevision:
             assert conversation.revision not in seen
             seen.append(conversation.revision)
 
+    def test_replaced_messages_are_told_until_more_happens(self):
+        conversation = talk("UAUA")
+        start = conversation.revision
+        for index in (1, -1, 1):
+            conversation.replace(index, Message(ASSISTANT, "other"))
+        assert conversation.replaced_since(start) == [1, 3, 1]
+        assert conversation.replaced_since(start + 2) == [1]
+        conversation.truncate(2)
+        assert conversation.replaced_since(start) is None
+        assert conversation.replaced_since(conversation.revision) == []
+
     def test_a_compaction_that_did_nothing_leaves_it(self):
         conversation = talk("UA")
         assert conversation.compact().revision == 0
 
 
 class TestTokenEstimate:
+    @pytest.mark.parametrize("index", [0, 1, 2])
+    def test_follows_a_replaced_message(self, index):
+        conversation = Conversation([Message(USER, "x" * 400), Message(USER, "x" * 400)])
+        assert conversation.token_estimate == 200
+        conversation.append(Message(USER, "x" * 400))
+        conversation.replace(index, Message(USER, "x" * 40))
+        assert conversation.token_estimate == 210
+        conversation.append(Message(USER, "x" * 40))
+        assert conversation.token_estimate == 220
+
     def test_counts_text_calls_and_results(self):
         conversation = Conversation([Message(USER, "x" * 400)])
         assert conversation.token_estimate == 100

@@ -277,6 +277,36 @@ def test_a_compaction_is_resumed(tmp_path: Path) -> None:
     assert rest.builder.trajectory.stop_reason == "done"
 
 
+@pytest.mark.parametrize("stop_after", [2, 3, 6])
+@pytest.mark.parametrize("service", [None, PruneToolResults(keep_recent=1)], ids=["cut", "compacted"])
+def test_a_run_past_the_window_is_resumed(tmp_path: Path, stop_after: int, service: Any) -> None:
+    @tool(idempotent=True)
+    def look(n: int) -> str:
+        """Look."""
+        return f"{n} {'x' * 3_000 if n % 2 else 'y'}"
+
+    def life(folder: Path | None, first: int) -> Life:
+        rest: list[Any] = [numbered(call("look", n=n), n) for n in range(first, 8)]
+        if service is not None and first == 1:
+            rest.insert(1, overflow())  # after a shortening that was made without asking
+        one = Life(ScriptedChatBackend(*rest, call("done", answer="ok")), folder, compact_service=service)
+        one.arguments["tools"] = tools_from([look], include_done=True)
+        one.arguments["config"].context_window = 1
+        return one
+
+    with fixed_clock():
+        expected = life(None, 1).until()
+    with fixed_clock():
+        life(tmp_path, 1).until(stop_after)
+        resumed = life(tmp_path, stop_after + 1)
+        resumed.until()
+    results = [[step.tool_result.data for step in one.state.steps] for one in (resumed, expected)]
+    assert results[0] == results[1]
+    told = [one.arguments["llm"].requests[-1].text for one in (resumed, expected)]
+    assert told[0] == told[1]
+    assert "characters left out" in told[0]
+
+
 def test_hook_state_is_saved_and_given_back(tmp_path: Path) -> None:
     class Counter:
         def __init__(self) -> None:
