@@ -17,20 +17,54 @@ RUNNERS = _words(
     "flock script parallel find fd fdfind ssh entr chpst start-stop-daemon systemd-run pkexec gosu su-exec "
     "tini dumb-init firejail bwrap proot fakeroot coproc daemonize at batch caffeinate expect socat gdb "
     "unbuffer xvfb-run dbus-run-session uv uvx poetry pipx pipenv npx bunx pdm hatch winpty rlwrap "
-    "sg newgrp numactl perf valgrind trap hash alias source ."
+    "sg newgrp numactl perf valgrind trap hash alias source . "
+    "chronic setpriv runcon cpulimit cgexec torsocks torify proxychains proxychains4 nix-shell hyperfine sem "
+    "nodemon dotenv"
 )
 """Every word after these may be a program."""
 
-TEXT_RUNNERS = _words("env su runuser script flock watch parallel ssh sg trap alias at expect socat gdb tmux")
+RUNNING = {
+    **dict.fromkeys(("docker", "podman", "nerdctl"), _words("exec run")),
+    **dict.fromkeys(("kubectl", "oc", "lxc", "bundle", "direnv", "rbenv", "pyenv", "asdf"), _words("exec")),
+    **dict.fromkeys(("conda", "mamba", "micromamba", "doppler", "op", "heroku"), _words("run")),
+    "ip": _words("netns"),
+    "mise": _words("exec x"),
+    "nix": _words("run shell develop"),
+}
+"""Programs that run others under one of these sub-commands."""
+
+TEXT_RUNNERS = _words(
+    "env su runuser script flock watch parallel ssh sg trap alias at expect socat gdb tmux nix-shell "
+    "hyperfine sem nodemon"
+)
 """Every word after these may be a shell text."""
 
 INLINE = re.compile(
-    r"(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|osascript|Rscript|julia|guile|scala|"
+    r"(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|tclsh|osascript|rscript|r|octave|gnuplot|dc|julia|guile|scala|"
     r"groovy|erl|elixir|ghci?|sqlite3|psql|mysql)[0-9.]*"
 )
-INLINE_OPTION = re.compile(r"-[A-Za-z0-9]*[ceErpPR]|--(?:eval|exec|print|command|run)(?:=.*)?|eval|-")
-AWK_RUNS = re.compile(r"system|\||getline")
-SED_RUNS = re.compile(r"(?:^|[;{}\n0-9$/!])\s*[eE](?:\s|$)|/[gpiImM0-9]*e[gpiImM0-9]*(?:[;}\s]|$)")
+INLINE_OPTION = re.compile(
+    r"-[A-Za-z0-9]*[ceErpPR]|-[ceE].+|-[A-Za-z]*[cer].*[\s;()'\"].*"
+    r"|--(?:eval|exec|print|command|run)(?:=.*)?|eval|-",
+    re.DOTALL,
+)
+VALUED_OPTION = re.compile(r"-[WXIdMQ]|--(?:require|import|loader|define)")
+"""Options whose value is the next word."""
+
+AWK_RUNS = re.compile(r"system|\||getline|@\s*\w+\s*\(")
+_SED_ADDRESS = r"(?:[0-9]++(?:~[0-9]++)?+|\$|/(?:\\.|[^/\\\n])*+/[IM]*+)"
+_SED_PART = r"(?:\\.|(?!(?P=edge)).)*+(?P=edge)"
+_SED_COMMAND = (
+    rf"[dDgGhHlnNpPx=zF]|[qQ][0-9]*+|[sy](?P<edge>[^\w\s\\]){_SED_PART}{_SED_PART}[gpiIMm0-9]*+"
+    r"|[aic][\\ ](?:\\.|[^\n\\])*+|[btT:] *+\w*+|[rwRW] [^\n]++"
+)
+# Nothing in it is tried twice, so that time stays linear in the script.
+SED_PLAIN = re.compile(
+    rf"(?:[\s;}}]*+(?:{_SED_ADDRESS}(?:,[+~]?+{_SED_ADDRESS})?+)?+\s*+!?+\s*+"
+    rf"(?:\{{|(?:{_SED_COMMAND})(?=\s*+(?:[;}}]|\Z)|[^\S\n]*+\n)))*+[\s;}}]*+",
+    re.DOTALL,
+)
+"""A script for sed without the command and the flag that run a program."""
 
 _TOLD = {
     "git": r"--upload-pack.*|--receive-pack.*|-O.*|--open-files-in-pager.*|--exec.*|--extcmd.*"
@@ -42,7 +76,10 @@ _TOLD = {
     "fdfind": r"-[A-Za-z]*[xX]|--exec.*",
     "rsync": r"-[A-Za-z]*e.*|--rsh.*|--rsync-path.*",
     "vim": r"-c|--cmd|-S|\+.*|-s",
-    "vi": r"-c|--cmd|-S|\+.*|-s",
+    **dict.fromkeys(
+        ("vi", "view", "ex", "vimdiff", "gvim", "rvim", "rview", "less", "more"), r"-c.*|--cmd|-S|\+.*|-s"
+    ),
+    "sqlite3": r"\s*\.(?:shell|system|load|read|import|once|output)\b.*",
     "nvim": r"-c|--cmd|-S|\+.*|-s|-l",
     "emacs": r"--eval.*|--execute.*|-l|--load.*|-f|--funcall.*|--script.*",
     "man": r"-P.*|--pager.*|-H.*|--html.*",
@@ -67,7 +104,21 @@ _TOLD = {
 OPTIONS = {name: re.compile(pattern, re.DOTALL) for name, pattern in _TOLD.items()}
 """Options and sub-commands with which a program runs others, or acts beyond what its name says."""
 
-BUILTINS = _words("alias hash trap enable shopt set bind complete declare typeset local readonly")
+LONG_OPTIONS = {name: re.findall(r"--[a-z-]{3,}", pattern) for name, pattern in _TOLD.items()}
+"""The long ones among `OPTIONS`, which most programs also take in any shorter form that is clear."""
+
+GIT_TOLD = {
+    "rebase": re.compile(r"-x"),
+    "difftool": re.compile(r"-x"),
+    "clone": re.compile(r"-u"),
+    "config": re.compile(
+        r"(?i)(?:alias|filter)\.|[\w-]+\.\S*(?:pager|editor|command|cmd|helper|hookspath|fsmonitor|textconv|driver"
+        r"|program|askpass)"
+    ),
+}
+"""How options and values of sub-commands of git begin with which it runs another program, now or later."""
+
+BUILTINS = _words("alias hash trap enable shopt set bind complete declare typeset local readonly fc")
 RISKY_NAMES = re.compile(
     r"PATH|IFS|ENV|BASH_ENV|SHELL\w*|PS4|PROMPT_COMMAND|LD_\w*|DYLD_\w*|GIT_\w*|\w*PAGER|\w*EDITOR|VISUAL|"
     r"BROWSER|LESSOPEN|LESSCLOSE|PYTHON\w*|PERL\w*|RUBY\w*|NODE_\w*|\w*_COMMAND|GCONV_PATH|RUSTC\w*|CC|CXX"

@@ -14,14 +14,18 @@ from looplet.permissions.matcher import Unsure
 from looplet.permissions.programs import (
     AWK_RUNS,
     BUILTINS,
+    GIT_TOLD,
     INLINE,
     INLINE_OPTION,
+    LONG_OPTIONS,
     OPTIONS,
     RISKY_NAMES,
     RUNNERS,
-    SED_RUNS,
+    RUNNING,
+    SED_PLAIN,
     SHELLS,
     TEXT_RUNNERS,
+    VALUED_OPTION,
 )
 from looplet.permissions.shell import Command, commands_of
 
@@ -32,6 +36,7 @@ WIDEST = 256
 """Words of a command that runs others."""
 
 _SHELL_TEXT = re.compile(r"(?=..).*[\s;&|<>`$()]", re.DOTALL)
+_PLACE = re.compile(r"-exec|-execdir|-ok|-okdir|-x|-X|-I|-i|--replace|-I\S+|--replace=\S+")
 _NO_PROGRAM = re.compile(r"-.*|[0-9.]+[smhd]?|[A-Za-z_]\w*=.*|\.|\{\}|[;+]", re.DOTALL)
 
 
@@ -54,16 +59,20 @@ def reach(command: Command) -> Iterator[list[str]]:
 
 
 def _reach(command: Command, depth: int, texts: set[str]) -> Iterator[list[str]]:
-    risky = next((name for name in command.assigned if RISKY_NAMES.fullmatch(name)), None)
+    words = [word.text for word in command.words]
+    names = list(command.assigned)
+    if words and (_kind(words[0]) == "export" or _kind(words[0]) in RUNNERS):
+        names += [word.partition("=")[0] for word in words[1:] if "=" in word]
+    risky = next((name for name in names if RISKY_NAMES.fullmatch(name)), None)
     if risky:
         raise Unsure(f"{risky}=… in front of a command changes what runs")
-    words = [word.text for word in command.words]
     if not words:
         return
     yield words
     starts = [0]
     name = _kind(words[0])
-    if name in RUNNERS:
+    if name in RUNNERS or _running(words):
+        _refuse_given(name, words)
         if len(words) > WIDEST or not all(word.known for word in command.words):
             raise Unsure(f"{name!r} with a variable, or with more than {WIDEST} words")
         starts = list(range(len(words)))
@@ -77,6 +86,26 @@ def _reach(command: Command, depth: int, texts: set[str]) -> Iterator[list[str]]
                 texts.add(text)
                 yield from _nested(text, depth, texts)
         _refuse_code(words[start:], certain=not start)
+
+
+def _running(words: Sequence[str]) -> str | None:
+    """The sub-command under which a program runs another, as `run` of `docker run`; None without."""
+    given = RUNNING.get(_kind(words[0]), ())
+    return next((word for word in words[1:4] if word in given), None)
+
+
+def _refuse_given(name: str, words: Sequence[str]) -> None:
+    """Raise `Unsure` where a runner takes the name of a program from what it reads or finds."""
+    last = _kind(words[-1])
+    if name == "parallel" and len(words) == 1:
+        raise Unsure("parallel runs what it reads")
+    if name in ("xargs", "parallel") and len(words) > 1:
+        plain = [word for word in words[1:] if not _NO_PROGRAM.fullmatch(word)]
+        if last in RUNNERS or (plain and _kind(plain[-1]) in RUNNERS):
+            raise Unsure(f"{name} gives {last!r:.40} what it reads")
+    for before, marks, word in zip(words, ["", *words], words[1:], strict=False):
+        if (word == "{}" and _PLACE.fullmatch(before)) or (marks == "-I" and word == before):
+            raise Unsure(f"{name} runs what it reads or finds")
 
 
 def _nested(text: str, depth: int, texts: set[str]) -> Iterator[list[str]]:
@@ -103,8 +132,9 @@ def _texts_in(words: list[str], known: bool) -> Iterator[str]:
 def _given_to_shell(args: list[str]) -> list[str]:
     operands = [arg for arg in args if not arg.startswith(("-", "+"))]
     options = [arg for arg in args if arg.startswith("-")]
-    if any(re.fullmatch(r"-[A-Za-z]*c[A-Za-z]*|--command(=.*)?", option) for option in options):
-        return operands
+    told = r"-[A-Za-z]*[cC][A-Za-z]*|--(?:init-)?command(=.*)?"
+    if any(re.fullmatch(told, option, re.DOTALL) for option in options):
+        return [*operands, *(option.partition("=")[2] for option in options if "=" in option)]
     if not operands or any(re.fullmatch(r"-[A-Za-z]*s[A-Za-z]*", option) for option in options):
         raise Unsure("a shell that reads its commands from elsewhere")
     return []
@@ -117,7 +147,7 @@ def _refuse_code(words: Sequence[str], *, certain: bool) -> None:
         raise Unsure(f"{name} runs code that is not a command")
     if name in ("awk", "gawk", "mawk", "nawk") and any(AWK_RUNS.search(arg) for arg in args):
         raise Unsure(f"{name} runs code that is not a command")
-    if name in ("sed", "gsed") and any(SED_RUNS.search(arg) for arg in args):
+    if name in ("sed", "gsed") and not all(SED_PLAIN.fullmatch(script) for script in _sed_scripts(args)):
         raise Unsure(f"{name} may run a command")
     option = None if name in RUNNERS else told_to_run(words)
     if option is not None:
@@ -126,12 +156,28 @@ def _refuse_code(words: Sequence[str], *, certain: bool) -> None:
 
 def _inline_option(args: Sequence[str]) -> str | None:
     """The option that brings code, among those before the script or module."""
-    for arg in args:
-        if INLINE_OPTION.fullmatch(arg):
+    rest = iter(args)
+    for arg in rest:
+        if VALUED_OPTION.fullmatch(arg):
+            next(rest, None)
+        elif INLINE_OPTION.fullmatch(arg):
             return arg
-        if not arg.startswith("-"):
+        elif not arg.startswith("-"):
             return None
     return None
+
+
+def _sed_scripts(args: Sequence[str]) -> list[str]:
+    """The scripts in the arguments of sed: those of options, else the first that is no option."""
+    told = re.compile(r"(?:-[nrEsuzi]*e|--expression=?)(.*)", re.DOTALL)
+    scripts = [
+        found[1] or following
+        for arg, following in zip(args, [*args[1:], ""], strict=True)
+        if (found := told.fullmatch(arg))
+    ]
+    if scripts or any(re.match(r"-[nrEsuz]*f|--file", arg) for arg in args):
+        return scripts
+    return [arg for arg in args if not arg.startswith("-")][:1]
 
 
 def told_to_run(words: Sequence[str]) -> str | None:
@@ -142,17 +188,27 @@ def told_to_run(words: Sequence[str]) -> str | None:
         if first is not None:
             return first
     pattern = OPTIONS.get(name)
-    return next((arg for arg in args if pattern and pattern.fullmatch(arg)), None)
+    if pattern is None:
+        return None
+    return next((arg for arg in args if pattern.fullmatch(arg) or _is_shortened(arg, name)), None)
+
+
+def _is_shortened(arg: str, name: str) -> bool:
+    """Whether *arg* is the beginning of one of a program's long options that run another."""
+    head = arg.partition("=")[0]
+    long = head.startswith("--") and len(head) > 3 and head != "--checkpoint"
+    return long and any(option.startswith(head) for option in LONG_OPTIONS[name])
 
 
 def _git_option(args: Sequence[str]) -> str | None:
-    """The option before git's sub-command that can make it run anything."""
+    """The option of git, or of its sub-command, that can make it run anything."""
     rest = iter(args)
     for arg in rest:
         if re.match(r"-c|--config-env|--exec-path=", arg):
             return arg
         if not arg.startswith("-"):
-            return None
+            told = GIT_TOLD.get(arg)
+            return next((given for given in rest if told and told.match(given)), None)
         if arg in ("-C", "--git-dir", "--work-tree", "--namespace"):
             next(rest, None)
     return None
@@ -168,6 +224,9 @@ def opens(words: Sequence[str]) -> str | None:
         return told_to_run(words)
     if name in RUNNERS or name in SHELLS or (name in BUILTINS and args):
         return words[0]
+    running = _running(words)
+    if running is not None:
+        return running
     try:
         _refuse_code(words, certain=True)
     except Unsure:

@@ -43,7 +43,7 @@ _RESERVED_WORDS = (
     "if then else elif fi do done case esac while until for select in function coproc { } ! [[ ]]"
 )
 _RESERVED = frozenset(_RESERVED_WORDS.split())
-_ODD_COMMAND = re.compile(r"[=%~-]|.*[\]^!]")
+_ODD_COMMAND = re.compile(r"[=%~-]|.*[\]^!=%]")
 
 
 @dataclass(slots=True)
