@@ -30,6 +30,7 @@ GIVEN = {
         assert pay(ToolContext())["needs_approval"]
         """,
     "looplet/evals/builtin.py:": "from looplet.evals.builtin import *",
+    "looplet/lazy.py:names_of": "from looplet.lazy import names_of",
     "looplet/presets.py:": f"""
         import os, pathlib
         os.environ["HOME"] = os.getcwd()
