@@ -8,11 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from operator import is_
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from looplet.errors import ScriptExhausted
 from looplet.testing.replies import Calls, Chunks, as_chat_reply, as_text
 from looplet.types import Block, Capabilities, ChatReply, ThreadMessage, Usage
+
+
+class Sent(NamedTuple):
+    """A thread as it was sent, in a form that takes no copy of it: requests share what they have in common.
+
+    Attributes:
+        shared: Messages of a thread that goes on.
+        kept: How many of them were sent.
+        own: What was sent after them.
+    """
+
+    shared: list[ThreadMessage]
+    kept: int
+    own: tuple[ThreadMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +37,24 @@ class ScriptedRequest:
     Attributes:
         method: Which method was called.
         prompt: The prompt; `""` for `chat`.
-        messages: The thread at that time; empty unless `chat`.
+        sent: The thread at that time, for `messages`; None unless `chat`.
         tools: The tool schemas; empty for `generate`.
         system_prompt, max_tokens, temperature: As given.
     """
 
     method: Literal["chat", "generate", "generate_with_tools"]
     prompt: str = ""
-    messages: list[ThreadMessage] = field(default_factory=list)
+    sent: Sent | None = field(default=None, repr=False)
     tools: list[dict[str, Any]] = field(default_factory=list)
     system_prompt: str = ""
     max_tokens: int = 2000
     temperature: float = 0.2
+
+    @property
+    def messages(self) -> list[ThreadMessage]:
+        """The thread at that time; empty unless `chat`."""
+        sent = self.sent
+        return [] if sent is None else [*sent.shared[: sent.kept], *sent.own]
 
     @property
     def tool_names(self) -> list[str]:
@@ -87,6 +108,7 @@ class _Script:
         self._replies = list(lines)
         self._always = always
         self._usage = usage
+        self._thread: list[ThreadMessage] = []
         self._played = 0
         self._calls_made = 0
 
@@ -104,6 +126,16 @@ class _Script:
                 f"is {_short(self._replies[self._played])}. Take it out of the script, or find out why the "
                 "run ended early"
             )
+
+    def _sent(self, messages: Sequence[ThreadMessage]) -> Sent:
+        """*messages* as they are now, though the list may go on to grow."""
+        shared = self._thread
+        if len(shared) > len(messages) or not all(map(is_, shared, messages)):
+            shared = self._thread = []
+        kept = len(shared)
+        own = tuple(messages[kept:])
+        shared += own[:-1]  # the last one may be put together anew in the next request
+        return Sent(shared, kept, own)
 
     def _take(self, request: ScriptedRequest) -> object:
         """The reply to *request*, still as the script has it, or an awaitable of that."""
@@ -175,7 +207,7 @@ class ScriptedBackend(_SyncScript):
         self, prompt: str, *, max_tokens: int = 2000, system_prompt: str = "", temperature: float = 0.2
     ) -> str:
         """The next reply as text."""
-        asked = ScriptedRequest("generate", prompt, [], [], system_prompt, max_tokens, temperature)
+        asked = ScriptedRequest("generate", prompt, None, [], system_prompt, max_tokens, temperature)
         return as_text(self._reply(asked).blocks)
 
 
@@ -197,7 +229,7 @@ class ScriptedToolBackend(ScriptedBackend):
     ) -> list[Block]:
         """The next reply as blocks."""
         asked = ScriptedRequest(
-            "generate_with_tools", prompt, [], tools, system_prompt, max_tokens, temperature
+            "generate_with_tools", prompt, None, tools, system_prompt, max_tokens, temperature
         )
         return self._reply(asked).blocks
 
@@ -220,7 +252,9 @@ class ScriptedChatBackend(ScriptedBackend):
         on_chunk: OnChunk = None,
     ) -> ChatReply:
         """The next reply as a turn of the thread."""
-        asked = ScriptedRequest("chat", "", list(messages), tools, system_prompt, max_tokens, temperature)
+        asked = ScriptedRequest(
+            "chat", "", self._sent(messages), tools, system_prompt, max_tokens, temperature
+        )
         return self._reply(asked, on_chunk)
 
 
@@ -235,7 +269,7 @@ class AsyncScriptedBackend(_AsyncScript):
         self, prompt: str, *, max_tokens: int = 2000, system_prompt: str = "", temperature: float = 0.2
     ) -> str:
         """The next reply as text."""
-        asked = ScriptedRequest("generate", prompt, [], [], system_prompt, max_tokens, temperature)
+        asked = ScriptedRequest("generate", prompt, None, [], system_prompt, max_tokens, temperature)
         return as_text((await self._reply(asked)).blocks)
 
 
@@ -257,7 +291,7 @@ class AsyncScriptedToolBackend(AsyncScriptedBackend):
     ) -> list[Block]:
         """The next reply as blocks."""
         asked = ScriptedRequest(
-            "generate_with_tools", prompt, [], tools, system_prompt, max_tokens, temperature
+            "generate_with_tools", prompt, None, tools, system_prompt, max_tokens, temperature
         )
         return (await self._reply(asked)).blocks
 
@@ -280,7 +314,9 @@ class AsyncScriptedChatBackend(AsyncScriptedBackend):
         on_chunk: OnChunk = None,
     ) -> ChatReply:
         """The next reply as a turn of the thread."""
-        asked = ScriptedRequest("chat", "", list(messages), tools, system_prompt, max_tokens, temperature)
+        asked = ScriptedRequest(
+            "chat", "", self._sent(messages), tools, system_prompt, max_tokens, temperature
+        )
         return await self._reply(asked, on_chunk)
 
 

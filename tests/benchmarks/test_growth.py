@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -116,6 +117,19 @@ def test_a_step_of_the_loop(scripted):
         return (Counted(lambda: run(steps, llm)).calls,)
 
     assert_linear(taken)
+
+
+def test_what_a_scripted_model_remembers():
+    def remembered(steps: int) -> tuple[int]:
+        llm = thread_backend(steps)
+        tracemalloc.start()
+        run(steps, llm)
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert [len(request.messages) for request in llm.requests] == [1 + 2 * i for i in range(steps + 1)]
+        return (taken,)
+
+    assert_linear(remembered)
 
 
 def size(folder: Path) -> int:
@@ -275,5 +289,6 @@ def test_collecting_and_judging_cases(pytester):
         path = pytester.makepyfile(**{f"eval_{cases}": EVALS.format(cases=cases)})
         return Counted(lambda: pytester.inline_run("-q", "-p", "no:cacheprovider", str(path))).calls
 
+    judged(1)  # what is imported or set up once does not count
     none, short, long = judged(1), judged(6), judged(51)
     assert long - none <= (short - none) * 10 * TOLERANCE

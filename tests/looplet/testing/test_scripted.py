@@ -261,3 +261,16 @@ def test_the_helpers_load_no_server_and_no_event_loop() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert json.loads(out) == []
+
+
+@both_chats
+def test_a_request_stays_as_it_was_whatever_becomes_of_the_list(kind):
+    backend = kind(always="ok")
+    a, b, c, d = ({"role": "user", "content": [{"type": "text", "text": name}]} for name in "abcd")
+    threads = [[a], [a, b], [a, b, c], [a, d, c], [d], [], [a, b, c, d], [a, b]]
+    live: list[Any] = []
+    for thread in threads:
+        live[:] = thread
+        answer = backend.chat(live, tools=[])
+        _ = asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+    assert [request.messages for request in backend.requests] == threads
