@@ -103,6 +103,8 @@ def _saved_foot(run: Mapping[str, Any]) -> str:
     calls = [call for call in kept if isinstance(call, dict)] if isinstance(kept, list) else []
     if not calls:
         return "LLM: the calls are not kept in this file"
+    if all("prompt_chars" in call for call in calls):
+        return _foot(calls)
     usages = [_mapping(call.get("usage")) for call in calls]
     sent, got = (
         sum(_number(usage.get(name)) for usage in usages) for name in ("input_tokens", "output_tokens")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from looplet.provenance.folder import RunFolder
 from looplet.provenance.steady import steady
 from looplet.redact import Redactor
 from looplet.trajectory.builder import TrajectoryBuilder
-from looplet.trajectory.encode import encode
+from looplet.trajectory.encode import encode, encode_step
 from looplet.types import Step
 from looplet.values import normal
 
@@ -114,6 +115,7 @@ class TrajectoryRecorder(RunObserver):
         self._redactor = Redactor.of_environment(extra=[redact] if redact else [])
         self._builder = TrajectoryBuilder(redact=self._redactor)
         self._observes = False
+        self._names: dict[str, str] = {}
         self._context = ""
         self._calls_before = 0
         self._asked_for = 0
@@ -209,7 +211,7 @@ class TrajectoryRecorder(RunObserver):
         self._context = ""
         self.trajectory.steps.append(record)
         if self._folder is not None:
-            self._write_step(self._folder, record)
+            self._write_step(self._folder, record, self._builder.newest, self._names)
 
     def _clean(self, value: dict[str, Any]) -> dict[str, Any]:
         plain: Any = normal(value)
@@ -250,27 +252,26 @@ class TrajectoryRecorder(RunObserver):
         folder = RunFolder(directory)
         for call in self._llm.calls if self._llm is not None else ():
             folder.write_call(call)
-        for record in self.trajectory.steps:
-            self._write_step(folder, record)
+        names: dict[str, str] = {}
+        for record, step in zip(self.trajectory.steps, self._in_order(), strict=True):
+            self._write_step(folder, record, step, names)
         self.write_run(folder)
         return folder.path
 
-    def _write_step(self, folder: RunFolder, record: StepRecord) -> None:
-        times = {"timestamp": record.timestamp, "duration_ms": record.duration_ms}
-        folder.write_step(record.step_num, self._steady(record), times)
+    def _in_order(self) -> list[Step]:
+        return sorted(self._builder.trajectory.steps, key=lambda step: step.number)
 
-    def _steady(self, record: StepRecord) -> dict[str, Any]:
-        """A step's record with what changes from run to run made the same in all."""
-        call = {**record.tool_call, "call_id": f"call_{record.step_num}"}
-        return {**steady(record.to_dict()), "tool_call": call}
+    def _write_step(self, folder: RunFolder, record: StepRecord, step: Step, names: dict[str, str]) -> None:
+        times = {"timestamp": record.timestamp, "duration_ms": record.duration_ms}
+        folder.write_step(record.step_num, steady(_encoded(step, record), names), times)
 
     def write_run(self, folder: RunFolder) -> None:
         """Write `trajectory.json` and `volatile.json`."""
         kept = self.trajectory
+        steps = map(_encoded, self._in_order(), kept.steps)
         whole = encode(self._builder.trajectory)
-        for step, record in zip(whole["steps"], kept.steps, strict=True):
-            linked = {"context_before": record.context_before, "llm_call_indices": record.llm_call_indices}
-            step.update(linked, timestamp=record.timestamp)
+        lines = self._llm.calls if self._llm is not None else ()
+        whole |= {"steps": list(steps), "llm_calls": _with_lines(whole["llm_calls"], lines)}
         document = {
             **steady(whole),
             "started_at": 0.0,
@@ -279,3 +280,21 @@ class TrajectoryRecorder(RunObserver):
         }
         folder.write_json("trajectory.json", document)
         folder.write_volatile(run_id=kept.run_id, started_at=kept.started_at, ended_at=kept.ended_at)
+
+
+def _encoded(step: Step, record: StepRecord) -> dict[str, Any]:
+    """A step as the run's document and its own file have it."""
+    linked = {"context_before": record.context_before, "llm_call_indices": record.llm_call_indices}
+    return {**encode_step(step), **linked, "timestamp": record.timestamp}
+
+
+def _with_lines(calls: list[dict[str, Any]], lines: Sequence[LLMCall]) -> list[dict[str, Any]]:
+    """The calls, each with what the manifest has besides; of one that was repeated, its last attempt."""
+    ends = list(accumulate(call["attempts"] for call in calls))
+    if not ends or ends[-1] != len(lines):  # others have asked the model too
+        return calls
+    said = [lines[end - 1].to_dict() for end in ends]
+    return [{**call, **{name: line[name] for name in _ALSO}} for call, line in zip(calls, said, strict=True)]
+
+
+_ALSO = ("timestamp", "prompt_chars", "response_chars", "response_blocks")

@@ -8,12 +8,15 @@ RUN_ID = "0" * 12
 
 _TIMES = frozenset({"duration_ms", "timestamp"})
 _IDS = frozenset({"call_id", "id", "tool_use_id"})
+_OWN = frozenset({"args", "artifacts", "context", "data", "final_output", "input", "metadata", "task"})
+"""Members that hold what the user, the model or a tool said: their ids and times mean something."""
 
 
 def steady(value: Any, names: dict[str, str] | None = None) -> Any:
     """A copy of JSON data that is the same for every equal run.
 
-    Call ids become `call_1`, `call_2`, … in the order in which they first appear; times become 0.
+    Call ids become `call_1`, `call_2`, … in the order in which they first appear; times become 0. Tasks,
+    arguments and results are left as they are.
 
     Args:
         names: The names given to ids so far; filled further.
@@ -28,6 +31,8 @@ def steady(value: Any, names: dict[str, str] | None = None) -> Any:
         return {key: member(key, item) for key, item in value.items()}
 
     def member(key: str, item: Any) -> Any:
+        if key in _OWN:
+            return item
         if key in _TIMES and isinstance(item, (int, float)):
             return 0.0
         if key in _IDS and isinstance(item, str) and item:

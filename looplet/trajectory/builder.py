@@ -90,6 +90,11 @@ class TrajectoryBuilder(RunObserver):
         """Keep a copy of the step."""
         self._steps.append(self._copy.step(step))
 
+    @property
+    def newest(self) -> Step:
+        """The copy of the step that was taken last."""
+        return self._steps[-1]
+
     def answered(self, output: dict[str, Any]) -> None:
         """Keep the final output."""
         self._told = replace(self._told, final_output=self._copy.mapping(output))
