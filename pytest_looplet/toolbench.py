@@ -141,11 +141,10 @@ class ToolBench(BaseToolRegistry):
         """A registry of *tools*, then of those registered here, under the same faults.
 
         Args:
-            tools: A list gets `done(answer: str)` unless the done tool has another name; a registry does not.
+            tools: They get `done(answer: str)` if they have none, unless the done tool has another name.
             done_tool: Name of the tool that ends a run.
         """
-        is_registry = isinstance(tools, BaseToolRegistry)
-        bench = ToolBench(self._plan, with_done=not is_registry and done_tool == "done")
+        bench = ToolBench(self._plan, with_done=done_tool == "done")
         for item in tools._tools.values() if isinstance(tools, BaseToolRegistry) else tools:
             bench.register(item)
         for name, spec in self._tools.items():
