@@ -9,7 +9,7 @@
 | `execute_tool {tool}` | internal | its run |
 
 Needs `opentelemetry-api` (`pip install "pytest-looplet[otel]"`). What models and tools said is left out
-unless it is asked for.
+unless it is asked for; why something failed is told. Known secrets are taken out of both.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class OpenTelemetryHook(RunObserver):
         self._writer = _Writer(tracer_provider)
         self._agent_name = agent_name
         self._provider = provider
-        self._redactor = Redactor.of_environment() if capture_content else None
+        self._captures = capture_content
         self._around: Context | None = None
         self._outside: Context | None = None
         self._run: Span | None = None
@@ -87,7 +87,7 @@ class OpenTelemetryHook(RunObserver):
     def for_child(self) -> OpenTelemetryHook:
         """The hook of a run that a tool of this run starts: its span is inside that of the call."""
         child = OpenTelemetryHook(provider=self._provider)
-        child._writer, child._redactor = self._writer, self._redactor
+        child._writer, child._captures = self._writer, self._captures
         call = running_call()
         span, _ = self._tools.get(call.call_id, (self._run, 0.0)) if call else (self._run, 0.0)
         child._around = self._writer.context_of(span) if span is not None else None
@@ -120,7 +120,7 @@ class OpenTelemetryHook(RunObserver):
         for name in ("gen_ai.provider.name", "gen_ai.request.model"):
             if name in about:
                 self._run.set_attribute(name, about[name])
-        if self._redactor is not None:
+        if self._captures:
             about |= self._content(**messages_of(request))
         self._about_tools = {tool["name"]: str(tool.get("description", "")) for tool in request.tools}
         self._asked_at = clock.now()
@@ -145,7 +145,7 @@ class OpenTelemetryHook(RunObserver):
             if call.reply.usage is not None:
                 self._usage += call.reply.usage
                 self._has_usage = True
-            if self._redactor is not None:
+            if self._captures:
                 said = {"role": "assistant", "parts": parts(call.reply.blocks)}
                 said["finish_reason"] = call.reply.stop_reason or ""
                 span.set_attributes(self._content(output_messages=[said]))
@@ -166,7 +166,7 @@ class OpenTelemetryHook(RunObserver):
         }
         if self._about_tools.get(call.tool):
             about["gen_ai.tool.description"] = self._about_tools[call.tool]
-        if self._redactor is not None:
+        if self._captures:
             about |= self._content(tool_call_arguments=call.args)
         started = clock.now()
         around = self._writer.context_of(self._run)
@@ -186,7 +186,7 @@ class OpenTelemetryHook(RunObserver):
             return
         if result.error:
             self._writer.fail(span, tool_error_type(result), result.error)
-        elif self._redactor is not None:
+        elif self._captures:
             span.set_attributes(self._content(tool_call_result=result.data))
         # Calls of one batch become steps together; each one's end is its own.
         self._writer.end(span, min(clock.now(), started + result.duration_ms / 1000))
@@ -214,9 +214,8 @@ class OpenTelemetryHook(RunObserver):
 
     def _content(self, **members: Any) -> dict[str, str]:
         """Attributes with content: JSON, without secrets, bounded."""
-        assert self._redactor is not None
         return {
-            f"gen_ai.{_dotted(name)}": bounded(dumps(self._redactor.value(value)), CONTENT_CHARS)
+            f"gen_ai.{_dotted(name)}": bounded(dumps(self._writer.redactor.value(value)), CONTENT_CHARS)
             for name, value in members.items()
             if value
         }
@@ -246,6 +245,7 @@ class _Writer:
             ) from None
         from looplet import __version__
 
+        self.redactor = Redactor.of_environment()
         self._trace = trace
         self._context = context
         self._tracer: Tracer = trace.get_tracer(SCOPE, __version__, provider)
@@ -262,9 +262,10 @@ class _Writer:
         span.end(_ns(at))
 
     def fail(self, span: Span, kind: str, text: str) -> None:
-        """Say that what the span is about went wrong."""
+        """Say that what the span is about went wrong; *text* may hold what a tool said, and so a secret."""
         span.set_attribute("error.type", kind)
-        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, bounded(text, 1_000)))
+        told = bounded(self.redactor.text(text), 1_000)
+        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, told))
 
     def context_of(self, span: Span) -> Context:
         """The context whose current span is *span*."""

@@ -182,6 +182,22 @@ def test_what_failed_is_an_error_and_nothing_else(exported, mode):
 
 
 @both
+def test_a_failure_is_told_without_its_secrets(exported, mode, monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", "k3y-of-the-shop-1")
+
+    @tool
+    def broken() -> str:
+        """Broken."""
+        raise OSError("cannot log in with k3y-of-the-shop-1")
+
+    run(mode, [call("broken"), bad_request("no k3y-of-the-shop-1")], [broken], exported.hook())
+    told = [span.status.description for span in exported.spans if span.status.description]
+    assert len(told) >= 2
+    assert not any("k3y-of-the-shop-1" in text for text in told)
+    assert any("cannot log in with [env:SHOP_API_KEY]" in text for text in told)
+
+
+@both
 def test_calls_at_once_keep_apart_and_a_sub_agent_is_inside_its_call(exported, mode):
     meet = threading.Barrier(2, timeout=20)
 
