@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from looplet.checkpoint.lines import records
-from looplet.checkpoint.restore import Restorer
+from looplet.checkpoint.restore import Restorer, whole
 from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
 from looplet.engine.observe import Observers
@@ -53,7 +53,7 @@ class JournalCheckpoint(Checkpoint):
             wire=begin["wire"],
         )
         run = Run(plan, DefaultState(), SessionLog(), Conversation())
-        Restorer(run).apply(journal)
+        Restorer(run).apply(journal[: whole(journal)])
         return run
 
     @property

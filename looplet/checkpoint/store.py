@@ -69,6 +69,9 @@ class FileCheckpointStore:
         """The checkpoint of the highest step, of all files and the journal; None where there is none.
 
         A file that cannot be read is passed over with a warning that names it.
+
+        Raises:
+            CheckpointError: The journal cannot be read, and there is no other checkpoint.
         """
         found: Checkpoint | None = None
         for name in sorted(os.listdir(self.directory)):
@@ -81,7 +84,13 @@ class FileCheckpointStore:
                 continue
             if found is None or one.step_number > found.step_number:
                 found = one
-        journalled = _journalled(os.path.join(self.directory, NAME))
+        try:
+            journalled = _journalled(os.path.join(self.directory, NAME))
+        except CheckpointError as problem:
+            if found is None:
+                raise
+            _warn(f"passed over: {problem}")
+            return found
         if journalled is not None and (found is None or journalled.step_number > found.step_number):
             found = journalled
         return found
@@ -100,8 +109,12 @@ def _journalled(path: str) -> Checkpoint | None:
         return None
     from looplet.checkpoint.reader import JournalCheckpoint
 
-    with open(path, "rb") as file:
-        lines, _ = bodies(file.read(), path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as problem:
+        raise CheckpointError(f"{path} cannot be read: {problem}") from problem
+    lines, _ = bodies(data, path)
     return JournalCheckpoint(lines, path) if lines else None
 
 

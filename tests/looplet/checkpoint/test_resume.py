@@ -307,6 +307,23 @@ def test_a_run_past_the_window_is_resumed(tmp_path: Path, stop_after: int, servi
     assert "characters left out" in told[0]
 
 
+def test_a_damaged_journal_is_passed_over_for_a_checkpoint_by_hand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Life(ScriptedChatBackend(*SCRIPT), tmp_path).until(4)
+    store = FileCheckpointStore(tmp_path)
+    journal = tmp_path / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:3], b"x", *lines[3:]]))
+    with pytest.raises(CheckpointError, match=r"journal.jsonl, line 4: damaged"):
+        store.load_latest()
+    store.save(Checkpoint(2), "by_hand")
+    latest = store.load_latest()
+    assert latest is not None
+    assert latest.step_number == 2
+    assert "journal.jsonl, line 4: damaged" in caplog.text
+
+
 def test_hook_state_is_saved_and_given_back(tmp_path: Path) -> None:
     class Counter:
         def __init__(self) -> None:
