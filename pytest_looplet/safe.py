@@ -21,7 +21,9 @@ def make_safe(report: pytest.TestReport) -> None:
 def sendable(value: Any) -> Any:
     """A JSON value that a worker of xdist can send and a file can hold: half characters become escapes."""
     if isinstance(value, str):
-        return value if value.isascii() or not _has_halves(value) else visible(value)
+        return visible(value) if _has_halves(value) else value
+    if not isinstance(value, dict | list | tuple):
+        return value
     # Written at once, it is seen far sooner than by looking at each part that there is nothing to do.
     return value if r"\ud" not in json.dumps(value) else _sendable(value)
 
@@ -35,4 +37,10 @@ def _sendable(value: Any) -> Any:
 
 
 def _has_halves(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -13,8 +13,6 @@ from typing import Any
 
 from looplet.errors import LoopletError
 
-log = logging.getLogger(__name__)
-
 SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "venv", "__pycache__", "build", "dist"})
 
 
@@ -45,7 +43,7 @@ def eval_discover(
         except EvalFileError as error:
             if strict:
                 raise
-            log.warning("left out: %s", error)
+            logging.getLogger(__name__).warning("left out: %s", error)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ class EvalModule(pytest.Module):
         except CaseError as error:
             raise self.CollectError(str(error)) from error
 
-    @property
+    @cached_property
     def collectors(self) -> dict[str, Callable[..., Any]]:
         """The functions `collect_*` that the file defines, in its order."""
         return {

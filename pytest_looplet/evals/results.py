@@ -18,6 +18,7 @@ from looplet.trajectory import Trajectory
 from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.failures import AgentFailed
 from pytest_looplet.evals.outcome import Outcome
+from pytest_looplet.evals.packing import pack
 from pytest_looplet.sharing import locked, share_of_runs, try_locked
 
 MOST_LOCKED = 100
@@ -54,15 +55,16 @@ class Results:
         """From now on, *outcome* is that of *cell* for the evals of *file* in this process."""
         self._known[_key(file, cell)] = outcome
 
-    def copy_of(self, outcome: Outcome) -> Trajectory:
+    def context_of(self, outcome: Outcome) -> EvalContext:
         """The run of *outcome*, a fresh copy for each eval: what one changes, no other sees."""
         packed = self._packed.get(id(outcome))
         if packed is None:
             assert outcome.trajectory is not None
             # Unpacking is several times faster than reading JSON, and there may be thousands of evals.
-            packed = self._packed[id(outcome)] = pickle.dumps(Trajectory.from_json(outcome.trajectory))
-        run: Trajectory = pickle.loads(packed)
-        return run
+            ctx = EvalContext.from_trajectory(Trajectory.from_json(outcome.trajectory))
+            packed = self._packed[id(outcome)] = pack(ctx)
+        copied: EvalContext = pickle.loads(packed)
+        return copied
 
     def to_report(self, file: pytest.Collector, cell: Cell, teller: str) -> str | None:
         """The run of *cell* as JSON, for the one eval of it that tells the report: the first that asks."""
@@ -202,7 +204,7 @@ def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
     if outcome.status == "failed":
         text = outcome.reason if known.was_told(outcome) else f"\n{outcome.text}"
         raise AgentFailed(f"the agent's run for case {cell.id} failed ({outcome.blame}): {text}")
-    ctx = EvalContext.from_trajectory(known.copy_of(outcome))
+    ctx = known.context_of(outcome)
     ctx.expected = copy.deepcopy(cell.case.expected)
     return ctx
 
