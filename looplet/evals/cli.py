@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,17 @@ from looplet.evals.result import EvalResult
 from looplet.evals.run import eval_run_batch
 from looplet.text import escape_terminal
 
-Expectations = Callable[[Path], Mapping[str, Any]]
-"""Reads the cases in a file or folder: what is expected, by the name of the run directory."""
+Expected = Callable[[str], Any]
+"""Gives what is expected of the run in the directory of this name; None if no case is called so."""
+
+Expectations = Callable[[Path], Expected]
+"""Reads the cases in a file or folder."""
 
 
 def eval_cli(args: Sequence[str] | None = None, *, expectations: Expectations | None = None) -> int:
     """Grade every saved run in a folder and print one line for each eval.
 
-    A run whose folder is called as a case is judged by what that case expects.
+    A run whose folder is called as a case, or as a trial of it, is judged by what that case expects.
 
     Args:
         args: The command line; `sys.argv[1:]` if None.
@@ -38,7 +41,7 @@ def eval_cli(args: Sequence[str] | None = None, *, expectations: Expectations | 
     try:
         evaluators = _find_evals(options)
         expected = _expected(options, expectations or json_expectations)
-        runs = [SavedRun(run, expected.get(run.name)) for run in _find_runs(Path(options.traces))]
+        runs = [SavedRun(run, expected(run.name)) for run in _find_runs(Path(options.traces))]
         print(f"Found {len(evaluators)} evals, {len(runs)} trajectories\n")
         rows = eval_run_batch(evaluators, runs)
     except _NothingToDo as error:
@@ -108,23 +111,20 @@ def _find_runs(folder: Path) -> list[Path]:
     raise _NothingToDo(f"No trajectories found in {folder}")
 
 
-def _expected(options: argparse.Namespace, read: Expectations) -> dict[str, Any]:
-    """What cases expect, by the name of the run directory."""
+def _expected(options: argparse.Namespace, read: Expectations) -> Expected:
     if options.cases is not None and not options.cases.exists():
         raise _NothingToDo(f"Cases not found: {options.cases}")
     files = eval_files(Path(options.evals))
     beside = sorted({folder for file in files if (folder := file.parent / "cases").is_dir()})
     try:
-        return {
-            name: expected
-            for place in ([options.cases] if options.cases is not None else sorted(beside))
-            for name, expected in read(place).items()
-        }
+        known = [read(place) for place in ([options.cases] if options.cases is not None else beside)]
     except CaseError as error:
         raise _NothingToDo(f"Cannot read {error}") from error
+    # Of two cases of one name the later counts.
+    return lambda name: next((found for one in reversed(known) if (found := one(name)) is not None), None)
 
 
-def json_expectations(place: Path) -> dict[str, Any]:
+def json_expectations(place: Path) -> Expected:
     """What the cases in JSON files expect, by their ids.
 
     Raises:
@@ -135,7 +135,7 @@ def json_expectations(place: Path) -> dict[str, Any]:
         if file.suffix in (".yaml", ".yml"):
             raise CaseError(f"{file}: YAML is read by the command looplet eval, not by python -m looplet")
     rows = [row for file in files if file.suffix in (".json", ".jsonl") for row in read_json_cases(file)]
-    return {case.id: case.expected for case in parse_cases(rows)}
+    return {case.id: case.expected for case in parse_cases(rows)}.get
 
 
 def _print_row(row: dict[str, Any], function: Callable[..., Any], options: argparse.Namespace) -> list[str]:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from looplet.cli.evals import command
 from pytest_looplet.evals.casefiles import cases_in
-from pytest_looplet.names import safe_name
+from pytest_looplet.evals.folders import CaseFolders
+
+if TYPE_CHECKING:
+    from looplet.evals.cli import Expected
 
 
-def expectations(place: Path) -> dict[str, Any]:
-    """What the cases in a file or folder expect, by their ids and by the names of their run directories.
+def expectations(place: Path) -> Expected:
+    """What the cases in a file or folder expect, by the names of their run directories, later trials too.
 
     Raises:
         CaseError: a file or a case is wrong; the text names file and line.
     """
-    cases = cases_in(place)
-    return {name: case.expected for case in cases for name in (safe_name([case.id]), case.id)}
+    folders = CaseFolders(cases_in(place))
+
+    def expected(name: str) -> object:
+        found = folders.find(name)
+        return found[0].expected if found else None
+
+    return expected
 
 
 COMMAND = command(expectations)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from looplet.evals.case import Case
-from pytest_looplet.names import safe_name
+from pytest_looplet.evals.folders import CaseFolders, run_name
 
 RESERVED_TAGS = frozenset(
     {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "looplet"}
@@ -36,7 +36,7 @@ class Cell:
     @property
     def id(self) -> str:
         """How the cell is called in test ids and file names: the first trial has the case's own id."""
-        return self.case.id if self.trial == 1 else f"{self.case.id}-trial{self.trial}"
+        return run_name(self.case.id, self.trial)
 
 
 def cells_of(cases: Sequence[Case], trials: int) -> list[Cell]:
@@ -59,7 +59,7 @@ def cells_of(cases: Sequence[Case], trials: int) -> list[Cell]:
 def saved_cells(folder: Path, cases: Sequence[Case]) -> list[Cell]:
     """A cell for each run directory in *folder*, at any depth, or for *folder* itself if it is one.
 
-    A run directory that is called as one of *cases* is judged by what that case expects.
+    A run directory that is called as one of *cases*, or as a trial of one, is judged by what it expects.
 
     Raises:
         pytest.Collector.CollectError: there is none.
@@ -73,12 +73,13 @@ def saved_cells(folder: Path, cases: Sequence[Case]) -> list[Cell]:
         raise pytest.Collector.CollectError(
             f"--looplet-runs={folder}: the folder {state} (each has a trajectory.json)"
         )
-    known = {name: case for case in cases for name in (safe_name([case.id]), case.id)}
     names = Counter(run.name for run in runs)
+    known = CaseFolders(cases)
     cells = []
     for run in runs:
         name = run.name if names[run.name] == 1 else run.relative_to(folder).as_posix()
-        cells.append(Cell(known.get(name) or Case(name, None, source=str(run)), saved=run))
+        case, trial = known.find(name) or (Case(name, None, source=str(run)), 1)
+        cells.append(Cell(case, trial, saved=run))
     return cells
 
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from pytest_looplet.cli import main
+
 pytestmark = pytest.mark.slow
 
 TWO_EVALS = """
@@ -326,6 +328,16 @@ def test_runs_that_were_saved_can_be_graded_later(suite):
     suite.run("--looplet-runs=kept/evals/eval_a").assert_outcomes(passed=1)
     suite.run("--looplet-runs=kept").assert_outcomes(passed=1)
     assert len(suite.runs) == 1
+
+
+def test_saved_trials_are_judged_by_their_case_and_count_as_trials(suite):
+    suite.cases("- {id: 'A b', task: hello, expected: HELLO}")
+    suite.evals("def eval_a(ctx): return ctx.final_output['answer'] == ctx.expected")
+    suite.run("--looplet-save-runs=kept", "--looplet-trials=3").assert_outcomes(passed=3)
+    result = suite.run("--looplet-runs=kept")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["eval_a: pass rate 100% *over 3 runs of 1 case; pass@3 *"])
+    assert main(["eval", "kept/evals/eval_a", "--evals", "evals", "--threshold", "1"]) == 0
 
 
 def test_EV_04_a_saved_run_that_cannot_be_read_is_named(suite, saved):
