@@ -104,7 +104,7 @@ def opened_for(node: pytest.Item) -> Iterator[Cassette | None]:
         # Only now is it known how the test went; a recording that was cut replaces nothing.
         complete = ran_to_its_end(node)
         cassette.close(complete=complete)
-        if cassette.calls or cassette.interactions:
+        if cassette.interactions:  # Not for one that is not there: calls were made, and refused.
             unplayed = len(cassette.unplayed) if complete and cassette.mode == "replay" else 0
             keeper_of(node.config).used(path, unplayed)
 

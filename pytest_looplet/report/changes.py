@@ -37,7 +37,7 @@ def lines(comparison: Comparison) -> list[str]:
     """The counts, each run that got worse or better, and each figure that moved beyond its tolerance."""
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(comparison.counts.items()))
     told = [
-        f"  {change.kind} {change.key[1]}[{change.key[2]}]: {show(change.before)} -> {show(change.after)}"
+        f"  {change.kind} {_place(change)}: {show(change.before)} -> {show(change.after)}"
         for change in comparison.changes
         if change.kind in ("regressed", "fixed", "changed")
     ]
@@ -47,6 +47,11 @@ def lines(comparison: Comparison) -> list[str]:
     ]
     rest = [f"  … {len(told) - SHOWN} more in the report file"] if len(told) > SHOWN else []
     return [f"baseline: {counts}", *told[:SHOWN], *rest]
+
+
+def _place(change: Change) -> str:
+    _, name, case, trial = change.key
+    return f"{name}[{case}]" if trial == 1 else f"{name}[{case}-trial{trial}]"
 
 
 def word_for(comparison: Comparison, one: Spent) -> str:

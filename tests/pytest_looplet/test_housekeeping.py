@@ -58,6 +58,20 @@ def test_used(suite):
     assert line(run(suite, "test_a.py::test_one")) == "looplet: 1 cassette used"
 
 
+def test_a_cassette_that_is_not_there_is_not_used(suite):
+    suite.makepyfile(
+        test_b="""
+        def test_never_recorded(looplet_capture):
+            import openai
+            with looplet_capture():
+                openai.OpenAI().chat.completions.create(model="tiny", messages=[])
+    """
+    )
+    result = run(suite, "test_b.py")
+    result.assert_outcomes(failed=1)
+    assert line(result) == ""
+
+
 def test_under_xdist_it_is_the_same(suite):
     (suite.path / "cassettes/test_a/test_gone.looplet.yaml").write_text("x")
     expected = "looplet: 3 cassettes used, 1 orphaned (looplet cassettes prune)"

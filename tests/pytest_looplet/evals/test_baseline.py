@@ -30,6 +30,13 @@ def test_what_got_worse_is_named_and_red(suite):
     assert report["exit_status"] == 1
 
 
+def test_each_trial_that_got_worse_is_told_apart(suite):
+    assert accept(suite, "('HELLO', 'BYE')", "--looplet-trials=2").ret == 0
+    suite.evals(EVALS.format("('HELLO',)"))
+    result = suite.run("--looplet-baseline=base.json", "--looplet-trials=2")
+    result.stdout.fnmatch_lines(["  regressed eval_a[[]two[]]: *", "  regressed eval_a[[]two-trial2[]]: *"])
+
+
 def test_what_got_better_new_and_missing_is_told_and_not_red(suite):
     assert accept(suite, "('HELLO',)").ret == 1
     suite.cases("- {id: two, task: bye}\n- {id: three, task: bye}")
