@@ -62,7 +62,11 @@ def backend(model: str, base_url: str | None = None) -> OpenAIBackend:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the agent and print its steps and evals. Returns 0 if it finished, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m looplet.examples.hello_world", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m looplet.examples.hello_world",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--scripted", action="store_true", help="use a scripted model: no server, no key")
     parser.add_argument("--model", default=os.environ.get("OPENAI_MODEL", "gpt-4.1"), help="model to ask for")
     options = parser.parse_args(argv)
