@@ -50,12 +50,17 @@ You answer questions about the files of a workspace, with tools that work nowher
 Find the files with glob and grep, read the ones that matter, several at once where that helps.
 Say where each finding stands, as file and line. Call done with the answer."""
 
-_TEST_RUN = re.compile(r"(?:^|[\s/&])(?:pytest|unittest)(?=[\s&]|$)")
-_HIDES_FAILURE = re.compile(r"[|;\n]")
+_HIDES_FAILURE = re.compile(r"[|;\n!`(]|(?<!&)&(?!&)")
+_TEST_RUN = re.compile(
+    r"(?:\S+=\S*\s+)*(?:\S*/)?(?:pytest|(?:\S+\s+)*?(?:-m|run)\s+(?:pytest|unittest))(?=\s|$)"
+)
+_RUNS_NOTHING = re.compile(r"\s(?:-h|--help|-V|--version|--co|--collect-only|--fixtures|--markers)(?=\s|$)")
+_LOOKED_AT = 500  # characters: a longer command is no plain test run
+_CHANGES = frozenset({"write", "edit"})
 
 UNTESTED = (
-    "Not done yet: no test run has passed. Write a test for the change if there is none, then run "
-    "`python -m pytest -q` with bash until it passes."
+    "Not done yet: no test run has passed since the last change. Write a test for it if there is none, "
+    "then run `python -m pytest -q` with bash until it passes."
 )
 
 
@@ -82,10 +87,24 @@ class AgentPreset:
         return next(engines, None)
 
 
-class TestsFirst:
-    """A hook: `done` is turned down until a bash command that runs pytest or unittest has ended well.
+def tested(call: ToolCall, result: ToolResult) -> bool | None:
+    """Whether a bash command that runs pytest or unittest ended well; None where that does not tell.
 
-    A pipe, `||` or `;` in the command hides how the tests ended, so that it does not count.
+    A pipe, `||`, `;`, `!` or a run in the background hides how tests ended.
+    """
+    data = result.data
+    if call.tool != "bash" or result.error or not isinstance(data, dict) or "exit_code" not in data:
+        return None
+    command = str(call.args.get("command", "")).strip()
+    parts = [part.strip() for part in command.split("&&")]
+    runs = any(_TEST_RUN.match(part[:_LOOKED_AT]) and not _RUNS_NOTHING.search(part) for part in parts)
+    return data["exit_code"] == 0 if runs and not _HIDES_FAILURE.search(command) else None
+
+
+class TestsFirst:
+    """A hook: `done` is turned down until a test run has passed since the last change to a file.
+
+    What is a test run, `tested` says. What bash changes is not seen.
     """
 
     __test__ = False
@@ -96,13 +115,13 @@ class TestsFirst:
     def post_dispatch(
         self, state: object, session_log: object, tool_call: ToolCall, tool_result: ToolResult, step_num: int
     ) -> None:
-        """Look whether this was a test run that passed."""
+        """Look whether this was a test run, or a change to what was tested."""
         data = tool_result.data
-        if tool_call.tool != "bash" or tool_result.error or not isinstance(data, dict):
-            return
-        command = str(tool_call.args.get("command", ""))
-        tested = _TEST_RUN.search(command) and not _HIDES_FAILURE.search(command.strip())
-        self.passed = self.passed or bool(tested and data.get("exit_code") == 0)
+        passed = tested(tool_call, tool_result)
+        if passed is not None:
+            self.passed = passed
+        elif tool_call.tool in _CHANGES and isinstance(data, dict) and "error" not in data:
+            self.passed = False
 
     def check_done(self, state: object, session_log: object, context: object, step_num: int) -> str | None:
         """Why the agent must not finish yet, or None."""

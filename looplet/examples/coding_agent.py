@@ -33,6 +33,7 @@ from looplet.presets import (
     AgentPreset,
     TestsFirst as CodingGuardrailHook,
     coding_agent_preset,
+    tested,
     workspace_permissions,
 )
 from looplet.provenance import ProvenanceSink
@@ -59,7 +60,7 @@ def eval_finished(ctx: EvalContext) -> bool:
 
 def eval_tests_pass(ctx: EvalContext) -> bool:
     """Whether the last test run passed."""
-    runs = [passed for step in ctx.steps if (passed := _tested(step)) is not None]
+    runs = [passed for step in ctx.steps if (passed := tested(step.tool_call, step.tool_result)) is not None]
     return bool(runs) and runs[-1]
 
 
@@ -182,17 +183,9 @@ def _told(step: Step) -> Iterator[str]:
     yield f"  Step {step.number}: {step.tool_call.tool}({args}) {'✗' if problem else '✓'}"
     if problem:
         yield f"    {shorten(str(problem), 200)}"
-    passed = _tested(step)
+    passed = tested(step.tool_call, step.tool_result)
     if passed is not None:
         yield f"    Tests: {'PASSED ✓' if passed else 'FAILED ✗'}"
-
-
-def _tested(step: Step) -> bool | None:
-    """Whether a test run passed; None if the step is none."""
-    data, command = step.tool_result.data, str(step.tool_call.args.get("command", ""))
-    if step.tool_call.tool != "bash" or not isinstance(data, dict) or "exit_code" not in data:
-        return None
-    return data["exit_code"] == 0 if "pytest" in command or "unittest" in command else None
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

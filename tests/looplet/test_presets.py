@@ -199,6 +199,12 @@ RUNS = {
     "a list": ("pytest; echo", 0, False),
     "its settings": ("cat pytest.ini", 0, False),
     "another program": ("pytest-evil", 0, False),
+    "turned round": ("! pytest", 0, False),
+    "in the background": ("pytest & true", 0, False),
+    "after something": ("ruff check . && X=1 uv run pytest -q", 0, True),
+    "its name is said": ("echo pytest", 0, False),
+    "its name is looked for": ("grep -r pytest .", 0, False),
+    "no test is run": ("python -m pytest --collect-only -q", 0, False),
     "none": ("ls", 0, False),
 }
 
@@ -212,6 +218,24 @@ def test_done_waits_for_tests_that_pass(command, code, passed):
     again = TestsFirst()
     again.load_state(hook.save_state())
     assert again.passed == passed
+
+
+@pytest.mark.parametrize(
+    ("later", "passed"),
+    [
+        (("bash", {"command": "pytest"}, {"exit_code": 1}), False),
+        (("edit", {"file_path": "a.py"}, {"path": "a.py"}), False),
+        (("edit", {"file_path": "a.py"}, {"error": "not found", "remediation": "look"}), True),
+        (("bash", {"command": "git diff"}, {"exit_code": 0}), True),
+        (("read", {"file_path": "a.py"}, {"content": ""}), True),
+    ],
+    ids=["a failure", "a change", "a change that was refused", "a look", "reading"],
+)
+def test_what_comes_after_a_test_run_counts(later, passed):
+    hook = TestsFirst()
+    for name, args, data in (("bash", {"command": "pytest"}, {"exit_code": 0}), later):
+        hook.post_dispatch(None, None, ToolCall(name, args), ToolResult(name, "", data), 1)
+    assert hook.passed == passed
 
 
 def test_results_of_other_shapes_are_no_test_run():
