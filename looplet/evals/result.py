@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 SCORE_KEYS = ("score", "f1", "accuracy", "overall")
@@ -44,7 +45,7 @@ class EvalResult:
         if value is False:
             return cls(name, 0.0, "fail")
         if isinstance(value, (int, float)):
-            return cls(name, float(value))
+            return cls(name, _number(value))
         if isinstance(value, str):
             return cls(name, None, value)
         if isinstance(value, EvalResult):
@@ -52,7 +53,7 @@ class EvalResult:
             return value
         if isinstance(value, dict):
             return _from_dict(cls(name), value)
-        return cls(name, explanation=str(value))
+        return cls(name, explanation=_words(value))
 
     def pretty(self) -> str:
         """One line for people, and up to five details below it."""
@@ -84,12 +85,26 @@ class EvalResult:
         return short
 
 
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond every float is out of every range
+        return inf if value > 0 else -inf
+
+
+def _words(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as problem:
+        return f"a {type(value).__name__} that cannot be shown ({type(problem).__name__})"
+
+
 def _from_dict(result: EvalResult, values: dict[Any, Any]) -> EvalResult:
     for key, value in values.items():
         if isinstance(value, (int, float)):
-            result.metrics[str(key)] = float(value)
+            result.metrics[_words(key)] = _number(value)
         else:
-            result.details.append(f"{key}: {value}")
+            result.details.append(f"{_words(key)}: {_words(value)}")
     for key in SCORE_KEYS:
         if key in result.metrics:
             result.score = result.metrics[key]

@@ -7,6 +7,12 @@ import pytest
 from looplet.errors import ConfigError
 from looplet.evals import EvalResult, demands_of, eval_mark, marks_of, verdict
 
+
+class Unshowable:
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
 RETURNS = {
     "true": (True, {"score": 1.0, "label": "pass"}),
     "false": (False, {"score": 0.0, "label": "fail"}),
@@ -28,6 +34,14 @@ RETURNS = {
     ),
     "nothing": (None, {"explanation": "None"}),
     "a list": ([1], {"explanation": "[1]"}),
+    "a text and a key that cannot be shown": (
+        {"score": 1, "why": Unshowable(), Unshowable(): 0.5},
+        {
+            "score": 1.0,
+            "metrics": {"score": 1.0, "a Unshowable that cannot be shown (RuntimeError)": 0.5},
+            "details": ["why: a Unshowable that cannot be shown (RuntimeError)"],
+        },
+    ),
 }
 
 
@@ -64,6 +78,12 @@ STANDINGS = {
     "an empty result": (EvalResult(), {}, "error"),
     "NaN": (math.nan, {}, "error"),
     "infinity": (math.inf, {}, "error"),
+    "an integer beyond every float": (10**400, {}, "error"),
+    "a negative one": (-(10**400), {}, "error"),
+    "one in a dict": ({"score": 10**400}, {}, "error"),
+    "an object that cannot be shown": (Unshowable(), {}, "error"),
+    "a set": ({1}, {}, "error"),
+    "bytes": (b"pass", {}, "error"),
     "above one": (1.01, {}, "error"),
     "below zero": (-0.01, {}, "error"),
     "a score of NaN in a dict": ({"score": math.nan}, {}, "error"),
