@@ -64,6 +64,7 @@ class OpenAIWire:
         try:
             choice = raw.choices[0]
             message = choice.message
+            content = message.content
         except (AttributeError, IndexError, TypeError):
             raise no_reply(raw, "choices") from None
         finish = text_or(getattr(choice, "finish_reason", None))
@@ -72,7 +73,7 @@ class OpenAIWire:
             for call in items(getattr(message, "tool_calls", None))
             if getattr(call, "function", None) is not None
         ]
-        text, refusal = text_or(message.content), text_or(getattr(message, "refusal", None))
+        text, refusal = text_or(content), text_or(getattr(message, "refusal", None))
         return _reply(text, refusal, calls, finish, getattr(raw, "model", None), getattr(raw, "usage", None))
 
     def gatherer(self) -> OpenAIGatherer:
@@ -107,7 +108,7 @@ class OpenAIGatherer:
             return ""
         choice = choices[0]
         self._finish = text_or(getattr(choice, "finish_reason", None)) or self._finish
-        delta = choice.delta
+        delta = getattr(choice, "delta", None)
         for part in items(getattr(delta, "tool_calls", None)):
             self._add(part)
         self._refusal.append(text_or(getattr(delta, "refusal", None)))

@@ -196,6 +196,14 @@ def test_LB_04_text_instead_of_a_completion_points_at_the_base_url(method: str) 
         backend.generate("hi") if method == "generate" else backend.chat([], tools=[])
 
 
+@pytest.mark.parametrize("message", [None, Fake(), "text", 5])
+def test_LB_04_a_choice_without_a_message_is_no_reply(message: Any) -> None:
+    backend = OpenAIBackend(FakeOpenAI(Fake(choices=[Fake(message=message, finish_reason="stop")])))
+    with pytest.raises(ModelError, match="has no choices") as caught:
+        backend.chat([], tools=[])
+    assert not caught.value.retriable
+
+
 # ------------------------------------------------------------------ Anthropic
 
 
