@@ -16,6 +16,20 @@ from looplet.session import SessionLog
 from looplet.tools.registry import BaseToolRegistry
 from looplet.types import DefaultState
 
+_STEP = b'{"kind": "step"'
+
+
+def lines_until(lines: list[bytes], key: str, path: str) -> list[bytes]:
+    """The lines up to the step of *key*: `step_3`, or `step_3_done` where it ended the run; else none."""
+    number, _, end = key.removeprefix("step_").partition("_")
+    places = [index for index, one in enumerate(lines) if one.startswith(_STEP)]
+    _, *steps, last = records([lines[0], *(lines[index] for index in places), lines[-1]], path)
+    at = {str(step["n"]): index for step, index in zip(steps, places, strict=True)}
+    done = str(steps[-1]["n"]) if steps and last["kind"] == "end" and last["reason"] == "done" else ""
+    if number not in at or end != ("done" if number == done else ""):
+        return []
+    return lines if end else lines[: at[number] + 1]
+
 
 class JournalCheckpoint(Checkpoint):
     """The newest state that a journal holds.
@@ -27,12 +41,15 @@ class JournalCheckpoint(Checkpoint):
 
     def __init__(self, lines: list[bytes], path: str) -> None:
         self._lines, self._path = lines, path
-        steps = (one for one in reversed(lines) if one.startswith(b'{"kind": "step"'))
+        steps = (one for one in reversed(lines) if one.startswith(_STEP))
         telling = [lines[0], next(steps, lines[0]), lines[-1]]
         begin, last, end = records(telling, path)
         status = {"status": end["reason"]} if end["kind"] == "end" else {}
         self.step_number = last.get("n", 0)
         self.config_snapshot = {"queries_used": last.get("queries", 0)}
+        if "max_steps" in begin:
+            most = begin["max_steps"]
+            self.config_snapshot |= {"max_steps": most, "budget_remaining": max(0, most - self.step_number)}
         self.tool_results_store = {}
         self.metadata = {"task": str(begin["task"]), "run_id": begin["run_id"], **status}
         self.created_at = begin["t"] + last.get("after", 0.0)

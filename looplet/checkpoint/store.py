@@ -58,12 +58,17 @@ class FileCheckpointStore:
     def load(self, key: str) -> Checkpoint | None:
         """The checkpoint under *key*, or None where there is none.
 
+        A run's journal has `step_{n}` for each step, and `step_{n}_done` for the one that ended the run.
+
         Raises:
             ValueError: *key* cannot be a file name of its own.
             CheckpointError: The file cannot be read; names it and the reason.
         """
         path = self._path(key)
-        return _load(path) if os.path.exists(path) else None
+        name = os.path.basename(path).removesuffix(".json")
+        if os.path.exists(path) or not name.startswith("step_"):
+            return _load(path) if os.path.exists(path) else None
+        return _journalled(os.path.join(self.directory, NAME), name)
 
     def load_latest(self) -> Checkpoint | None:
         """The checkpoint of the highest step, of all files and the journal; None where there is none.
@@ -103,11 +108,11 @@ class FileCheckpointStore:
         return os.path.join(self.directory, f"{name}.json")
 
 
-def _journalled(path: str) -> Checkpoint | None:
-    """What the journal at *path* holds, or None where there is none."""
+def _journalled(path: str, key: str = "") -> Checkpoint | None:
+    """What the journal at *path* holds, up to the step that *key* names; None where there is none."""
     if not os.path.exists(path):
         return None
-    from looplet.checkpoint.reader import JournalCheckpoint
+    from looplet.checkpoint.reader import JournalCheckpoint, lines_until
 
     try:
         with open(path, "rb") as file:
@@ -115,6 +120,8 @@ def _journalled(path: str) -> Checkpoint | None:
     except OSError as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     lines, _ = bodies(data, path)
+    if lines and key:
+        lines = lines_until(lines, key, path)
     return JournalCheckpoint(lines, path) if lines else None
 
 

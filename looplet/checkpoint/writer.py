@@ -4,7 +4,7 @@ Records, by their `kind`:
 
 | kind | holds |
 |---|---|
-| `begin` | version, task, who the agent is, run id |
+| `begin` | version, task, who the agent is, step budget, run id |
 | `call` | one model call: what was new in its prompt, the reply; `turn` where the conversation kept it |
 | `said` | a message to the model that is no tool result |
 | `calls` | the calls of a reply that asks for several |
@@ -86,6 +86,7 @@ class RunJournal:
         """Write who runs what; the first record of a journal."""
         self._began = clock.now()
         record = {"kind": "begin", "version": VERSION, "task": normal(run.plan.task), "agent": dict(agent)}
+        record["max_steps"] = run.plan.shown_max_steps
         self.file.add({**record, "run_id": run.plan.session_id, "wire": run.wire, "t": self._began})
 
     def resumed(self, run: Run, began: float, prompt: list[str]) -> None:
