@@ -33,7 +33,7 @@ def _checkpoints(options: argparse.Namespace) -> int:
         print(dumps(facts))
         return OK
     for name, value in facts.items():
-        print(escape_terminal(f"{name + ':':<12}{value}"))
+        print(escape_terminal(f"{name + ':':<13}{value}"))
     return OK
 
 
@@ -41,7 +41,10 @@ def _facts(records: list[dict[str, Any]], size: int) -> dict[str, Any]:
     begin = records[0]
     steps = [one for one in records if one["kind"] == "step"]
     started = {one["call"]["id"]: one["call"]["tool"] for one in records if one["kind"] == "start"}
-    over = {one.get("id") for one in records if one["kind"] in ("step", "finish")}
+    # The step of a call that a resume settled brings the call with it.
+    over = {
+        one.get("id", one.get("call", {}).get("id")) for one in records if one["kind"] in ("step", "finish")
+    }
     reason = stop_reason(records)
     return {
         "run": begin["run_id"],

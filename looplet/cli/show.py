@@ -25,6 +25,9 @@ def _show(options: argparse.Namespace) -> int:
     if not given.exists():
         fail(f"{given} does not exist")
         return NO
+    if elsewhere := _elsewhere(given):
+        fail(f"{given} is no run: looplet {elsewhere} show {given}")
+        return NO
     # Prompts and times stand beside a trajectory.json; any other file is a run by itself.
     directory = given.parent if given.name == "trajectory.json" else given
     trajectory = given if given.is_file() else given / "trajectory.json"
@@ -42,6 +45,14 @@ def _show(options: argparse.Namespace) -> int:
         return NO
     print(text)
     return OK
+
+
+def _elsewhere(given: Path) -> str:
+    """The command that shows what *given* is, if that is something else than a run."""
+    if given.name.endswith(".looplet.yaml"):
+        return "cassettes"
+    journalled = (given / "journal.jsonl").exists() and not (given / "trajectory.json").exists()
+    return "checkpoints" if journalled else ""
 
 
 class _Unreadable(Exception):

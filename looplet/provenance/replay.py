@@ -143,7 +143,10 @@ def read_calls(directory: Path) -> list[dict[str, Any]]:
     manifest = directory / "manifest.jsonl"
     calls = _from_manifest(manifest) if manifest.exists() else _from_texts(directory)
     if not calls:
-        raise FileNotFoundError(f"{directory} holds no recorded model calls")
+        raise FileNotFoundError(
+            f"{directory} holds no recorded model calls: "
+            "replay the folder of a ProvenanceSink, or a test by its cassette"
+        )
     return calls
 
 

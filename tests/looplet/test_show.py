@@ -43,6 +43,16 @@ def test_an_accepted_run_keeps_no_calls(saved, capsys):
     assert "LLM: the calls are not kept in this file" in told
 
 
+@pytest.mark.parametrize(
+    ("name", "command"), [("a.looplet.yaml", "cassettes show"), ("journal.jsonl", "checkpoints show")]
+)
+def test_what_another_command_shows_says_which(name, command, tmp_path, capsys):
+    (tmp_path / name).write_text("interactions: []")
+    given = tmp_path / name if name.endswith("yaml") else tmp_path
+    assert main(["show", str(given)]) == 1
+    assert f"{given} is no run: looplet {command} {given}" in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_run(tmp_path, capsys):
     (tmp_path / "x.txt").write_text("no run")
     assert main(["show", str(tmp_path / "x.txt")]) == 1
