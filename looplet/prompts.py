@@ -244,12 +244,14 @@ def render_result(step: Step, limit: int = RESULT_CHARS) -> str:
 def build_parse_recovery_prompt(original_prompt: str, raw_response: object) -> str:
     """The question again, after a reply in which no tool call could be found."""
     shown = "" if raw_response is None else str(raw_response)[:300]
-    return (
-        f"{original_prompt}\n\n"
-        "Your last reply could not be read as a tool call. Reply with one valid JSON object of this shape "
-        f"and nothing else:\n{REPLY_SHAPE}\n\n"
-        f"Your last reply began:\n{shown}"
-    )
+    return f"{original_prompt}\n\n{PARSE_RECOVERY_PROMPT}\n\nYour last reply began:\n{shown}"
+
+
+PARSE_RECOVERY_PROMPT = (
+    "Your last reply could not be read as a tool call. Reply with one valid JSON object of this shape "
+    f"and nothing else:\n{REPLY_SHAPE}"
+)
+"""What a model is told about a reply in which no tool call could be found."""
 
 
 class Catalogued(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 from looplet.backends.failures import failure_of
 from looplet.engine.ask import CONTINUE, PARTIAL_HEADER
-from looplet.prompts import build_parse_recovery_prompt
+from looplet.prompts import PARSE_RECOVERY_PROMPT, build_parse_recovery_prompt
 from looplet.shrink import (
     RESULT_BUDGET_AGGREGATE,
     RESULT_BUDGET_PER_RESULT,
@@ -21,6 +21,7 @@ from looplet.tools.cut import TOOL_RESULT_MAX_CHARS, TOOL_RESULT_MAX_ROWS, trunc
 from looplet.types import CancelToken, ErrorKind
 
 __all__ = [
+    "PARSE_RECOVERY_PROMPT",
     "RESULT_BUDGET_AGGREGATE",
     "RESULT_BUDGET_PER_RESULT",
     "TOOL_RESULT_MAX_CHARS",

@@ -47,6 +47,13 @@ _BY_NAME = {
     "cancellederror": ErrorKind.CANCELLED,
 }
 
+# The last resort: words in the name of a class that nothing else is known of.
+_BY_WORD = {
+    "ratelimit": ErrorKind.RATE_LIMIT,
+    "contextlength": ErrorKind.CONTEXT_OVERFLOW,
+    "parseerror": ErrorKind.PARSE,
+}
+
 _RETRIABLE = frozenset({ErrorKind.TIMEOUT, ErrorKind.NETWORK, ErrorKind.RATE_LIMIT})
 
 
@@ -77,7 +84,9 @@ def classify(error: BaseException) -> ErrorKind:
         kind = _BY_NAME.get(base.__name__.replace("_", "").lower())
         if kind is not None and base not in (ConnectionError,):
             return kind
-    return next((kind for base, kind in _BY_CLASS if isinstance(error, base)), ErrorKind.EXECUTION)
+    known = next((kind for base, kind in _BY_CLASS if isinstance(error, base)), None)
+    name = type(error).__name__.replace("_", "").lower()
+    return known or next((kind for word, kind in _BY_WORD.items() if word in name), ErrorKind.EXECUTION)
 
 
 def tool_error(error: BaseException) -> ToolError:

@@ -19,6 +19,7 @@ from looplet import (
     preview_prompt,
 )
 from looplet.prompts import build_parse_recovery_prompt, build_prompt
+from looplet.scaffolding import PARSE_RECOVERY_PROMPT
 
 SECTIONS = [
     "MEMORY",
@@ -102,6 +103,7 @@ def test_the_last_lines_of_ones_own() -> None:
 
 def test_the_recovery_prompt() -> None:
     text = build_parse_recovery_prompt("the question", "y" * 400)
+    assert PARSE_RECOVERY_PROMPT in text
     assert text.startswith("the question")
     assert '{"tool": "<tool_name>", "args": {...}, "reasoning": "..."}' in text
     assert "JSON" in text

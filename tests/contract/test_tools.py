@@ -131,6 +131,14 @@ class ParseError(Exception):
     pass
 
 
+class SearchApiRateLimitReached(Exception):
+    pass
+
+
+class FeedParseErrorAtLine(Exception):
+    pass
+
+
 ERRORS: dict[str, tuple[Exception, ErrorKind, bool]] = {
     "timeout": (TimeoutError("slow"), ErrorKind.TIMEOUT, True),
     "value": (ValueError("odd"), ErrorKind.VALIDATION, False),
@@ -143,6 +151,8 @@ ERRORS: dict[str, tuple[Exception, ErrorKind, bool]] = {
     "rate limit": (RateLimitError("wait"), ErrorKind.RATE_LIMIT, True),
     "context": (ContextLengthExceeded("long"), ErrorKind.CONTEXT_OVERFLOW, False),
     "parse": (ParseError("odd"), ErrorKind.PARSE, False),
+    "rate limit in a name": (SearchApiRateLimitReached("wait"), ErrorKind.RATE_LIMIT, True),
+    "parse error in a name": (FeedParseErrorAtLine("odd"), ErrorKind.PARSE, False),
     "else": (RuntimeError("boom"), ErrorKind.EXECUTION, False),
     "digits in a text": (RuntimeError("file 4291.txt missing"), ErrorKind.EXECUTION, False),
 }
