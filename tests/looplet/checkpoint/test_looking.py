@@ -31,5 +31,5 @@ def test_a_call_is_in_doubt_until_a_resume_settles_it(
     with pytest.raises(KeyboardInterrupt):
         run_loop(ScriptedChatBackend(call("pay", amount=5)), "Pay", [pay], config=config)
     assert facts()["in doubt"] == "pay"
-    run_loop(ScriptedChatBackend(call("done", answer="ok")), "Pay", [pay], config=config)
+    run_loop(ScriptedChatBackend("Not paid."), "Pay", [pay], config=config)
     assert (facts()["in doubt"], facts()["stopped"]) == ("nothing", "done")
