@@ -145,8 +145,9 @@ def model_failed(run: Run, problem: ModelError) -> Script:
     left = run.seconds_left()
     run.stop_reason = "deadline" if left is not None and left <= 0 else "llm_error"
     status = f", HTTP {problem.status}" if problem.status else ""
-    attempts = f"{problem.attempts} attempt{'s' if problem.attempts != 1 else ''}"
-    error = f"LLM call failed after {attempts}{status}: {problem}"
+    attempts = f"{problem.attempts} attempt{'s' if problem.attempts != 1 else ''}{status}"
+    how = f"all retry attempts ({attempts})" if problem.attempts > 1 else attempts
+    error = f"LLM call failed after {how}: {problem}"
     detail = ToolError(
         problem.kind, error, problem.retriable, {"status": problem.status, "attempts": problem.attempts}
     )

@@ -436,7 +436,9 @@ def test_a_model_that_fails_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     (last,) = steps
     assert last.tool_call.tool == "__llm_error__"
     assert last.tool_call.reasoning == "LLM call failed after retries"
-    assert "LLM call failed after" in last.tool_result.error
+    assert last.tool_result.error == (
+        "LLM call failed after all retry attempts (3 attempts): ConnectionError: unplugged"
+    )
     assert llm.generate.call_count == 3
     assert sum(pauses) >= 3
 
