@@ -30,6 +30,19 @@ class WideFixtures:
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """Open the tape, if this is such a fixture and the session is not live."""
+        try:
+            return (yield from self._set_up(fixturedef, request))
+        except BaseException as error:
+            # What ends a replay is no Exception, and of such pytest keeps no note: it would go on as if the
+            # fixture were still set up, and fail the next test that asks for it.
+            if fixturedef.cached_result is None:
+                cause = error, error.__traceback__
+                fixturedef.cached_result = None, getattr(request, "param", None), cause
+            raise
+
+    def _set_up(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
         file = None if fixturedef.scope == "function" else _own_file(fixturedef, request.config)
         settings = settings_of(request.config)
         if file is None:

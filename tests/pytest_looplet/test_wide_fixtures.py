@@ -209,3 +209,26 @@ def test_async_fixtures_have_a_tape_of_their_own(words, options, pytester, monke
     assert "looplet: 4 cassettes used" in replayed.outlines
     alone = pytester.runpytest("-k", "two", *options)
     alone.assert_outcomes(passed=1, deselected=1)
+
+
+@pytest.mark.parametrize("scope", ["function", "module"])
+def test_PP_05_a_set_up_whose_replay_is_ended_fails_no_test_that_does_not_need_it(scope, suite):
+    suite.makepyfile(
+        test_a=f"""
+        import pytest
+        from conftest import ask
+
+        @pytest.fixture
+        def base(): yield
+
+        @pytest.fixture(scope="{scope}", params=["asks", "does not"])
+        def answer(request{", base, looplet_cassette" if scope == "function" else ""}):
+            return ask("text") if request.param == "asks" else ""
+
+        def test_one(answer): pass
+        def test_two(answer): pass
+        """
+    )
+    result = run(suite)
+    result.assert_outcomes(errors=2, passed=2)
+    result.stdout.no_fnmatch_line("*AssertionError*")
