@@ -17,6 +17,8 @@ import yaml
 
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(?: |$)", re.MULTILINE)
 _MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
+_MOST_OPEN, _DEEPEST = 2_000, 500
+_NESTED = re.compile(rb"(?:[-?:][ \t]++){500}")
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -82,12 +84,24 @@ def from_yaml(text: bytes) -> Any:
         line = text.count(b"\n", 0, conflict.start()) + 1
         raise NotYaml("a merge conflict was left in it", line)
     try:
+        _check_depth(text)
         return _build(_Loader(text).get_single_node(), set())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYaml(_reason(error), mark.line + 1 if mark else None) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise NotYaml(str(error).partition("\n")[0] or type(error).__name__) from None
+
+
+def _check_depth(text: bytes) -> None:
+    """Refuse a text that nests deeply: the C loader would use up the stack, and the process with it."""
+    if text.count(b"[") + text.count(b"{") <= _MOST_OPEN and not _NESTED.search(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise NotYaml("it is nested too deeply", event.start_mark.line + 1)
 
 
 def _reason(error: yaml.MarkedYAMLError) -> str:
@@ -108,8 +122,9 @@ def _build(node: Any, seen: set[int]) -> Any:
         return [_build(item, seen) for item in value]
     if type(node) is not yaml.MappingNode or node.tag != f"{_TAG}map":
         raise NotYaml(f"it has a value of type {node.tag}, which is not plain data", node.start_mark.line + 1)
-    made = {key.value: _build(item, seen) for key, item in value}
-    if len(made) != len(value) or any(key.tag != f"{_TAG}str" for key, _ in value):
+    are_text = all(key.tag == f"{_TAG}str" and type(key) is yaml.ScalarNode for key, _ in value)
+    made = {key.value: _build(item, seen) for key, item in value} if are_text else {}
+    if len(made) != len(value):
         raise NotYaml("a key comes twice or is no text", node.start_mark.line + 1)
     return made
 

@@ -218,3 +218,22 @@ def test_what_json_has_no_word_for(value: str, told: str) -> None:
 def test_a_call_that_was_taken_out_by_hand() -> None:
     data = changed(GOOD["ours"], ("interactions", 0), GONE)
     assert "it says `call: 2`; calls must be numbered in their order" in str(read(data))
+
+
+DEEP = {
+    "lists": b"[" * 100_000,
+    "closed lists": b"looplet_cassette: " + b"[" * 3_000 + b"]" * 3_000,
+    "mappings": b"{a: " * 50_000,
+    "lists of lines": b"- " * 50_000,
+    "keys": b"? " * 50_000,
+    "lists with closed ones in text": b'["]]]]", ' * 50_000,
+    "a list as a key": b"[a]: 1\n",
+    "a list as a key that says it is text": b"!!str [a]: 1\n",
+}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_CA_06_a_text_that_nests_without_end_does_not_take_the_process_down(text):
+    # A loader that goes down with it uses up the C stack: the process is gone, with every result in it.
+    with pytest.raises(CassetteUnreadable, match=r"cannot read cassette x\.yaml"):
+        load(text, "x.yaml")
