@@ -30,8 +30,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--add", action="store_true", help="keep what was accepted as well, as further variants")
     one.add_argument("--prune", action="store_true", help="drop what the report does not have")
     one.set_defaults(do=_accept)
-    one = actions.add_parser("show", help="each case of a baseline, its variants and what it used")
-    one.add_argument("baseline", type=Path)
+    text = "each case of a baseline, its variants and what it used"
+    one = actions.add_parser("show", help=text, description=text)
+    one.add_argument("baseline", type=Path, help="a baseline, or another JSON report")
     one.set_defaults(do=_show)
 
 
