@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from contextlib import suppress
 from json import loads
 from typing import Any
 
+from looplet.checkpoint.disk import lock as _lock, sync as _sync, sync_directory
 from looplet.checkpoint.lines import body, line, parse
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
@@ -128,7 +128,8 @@ class JournalFile:
             if sync:
                 _sync(self._file)
                 if self._made:
-                    self._sync_directory()
+                    sync_directory(os.path.dirname(self.path))
+                    self._made = False
         except OSError as problem:
             with suppress(OSError):
                 self._forget_rest()
@@ -154,14 +155,6 @@ class JournalFile:
         while written < len(data):
             written += os.write(self._file, data[written:])
 
-    def _sync_directory(self) -> None:
-        folder = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._made = False
-
     def close(self) -> None:
         """Cut the reserved rest off and let others in."""
         with suppress(OSError):
@@ -172,19 +165,3 @@ class JournalFile:
 def _unusable(path: str, what: str, problem: OSError) -> CheckpointError:
     reason = problem.strerror or str(problem)
     return CheckpointError(f"{path} {what}: {reason}. Free the disk, or pass another checkpoint_dir")
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _sync = os.fsync
-
-    def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    _sync = getattr(os, "fdatasync", os.fsync)
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

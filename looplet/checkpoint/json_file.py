@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+from looplet.checkpoint.disk import sync_directory
 from looplet.errors import CheckpointError
 
 
@@ -31,6 +32,7 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_directory(folder)
     except OSError as problem:
         with suppress(OSError):
             os.unlink(temporary)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from looplet.checkpoint import CheckpointStore, FileCheckpointStore
+from looplet.checkpoint import Checkpoint, CheckpointStore, FileCheckpointStore
 from looplet.errors import CheckpointError
 from looplet.loop import LoopConfig, composable_loop
 from looplet.provenance import ProvenanceSink
@@ -92,6 +92,21 @@ def test_CK_12_a_write_that_fails(
     assert again[-1] >= len(seen)
     assert again == list(range(again[0], again[-1] + 1))
     assert again[0] in (len(seen), len(seen) + 1)
+
+
+def test_CK_03_a_checkpoint_by_hand_is_in_its_folder_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, list[str]]] = []
+    sync = os.fsync
+
+    def watched(fd: int) -> None:
+        synced.append((os.fstat(fd).st_ino, sorted(os.listdir(tmp_path))))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    FileCheckpointStore(tmp_path).save(Checkpoint(1), "one")
+    assert synced[-1] == (tmp_path.stat().st_ino, ["one.json"])
 
 
 @pytest.mark.parametrize("shown", range(1, 7))
