@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from looplet import clock
 from looplet.conversation import ContentBlock, Message, MessageRole
-from looplet.engine.run import RECENT_RESULTS, Pending, Reply, Run
+from looplet.engine.run import RECENT_RESULTS, Pending, Plan, Reply, Run
 from looplet.engine.thread import result_text
 from looplet.prompts import render_result, task_text
 from looplet.types import Step
@@ -49,13 +49,13 @@ def step(run: Run, pending: Pending, when: float) -> Step:
     taken = Step(pending.number, call, result)
     plan = run.plan
     findings = highlights = entities = None
-    if plan.extract_step_metadata is not None:
+    if plan.extract_step_metadata is not None and _is_regular(call.tool, plan):
         findings, highlights = plan.extract_step_metadata(run.state, run.state.step_count)
     run.state.steps.append(taken)
     if pending.free:
         run.free_used += 1
     theory = call.args.get("__theory__", "") if call.args else ""
-    if plan.extract_entities is not None and result.data is not None:
+    if plan.extract_entities is not None and result.data is not None and _is_regular(call.tool, plan):
         entities = list(plan.extract_entities(result.data))
         run.new_entities += len(run.session_log.unknown(entities))
     run.session_log.record(
@@ -77,6 +77,11 @@ def step(run: Run, pending: Pending, when: float) -> Step:
     for hear in plan.observers.step_taken:
         hear(taken)
     return taken
+
+
+def _is_regular(tool: str, plan: Plan) -> bool:
+    """Whether a step is of a tool: neither the end of the run nor a failure of the model."""
+    return tool != plan.done_tool and not tool.startswith("__")
 
 
 def say(run: Run, text: str, when: float | None = None) -> None:

@@ -488,9 +488,11 @@ def test_extract_step_metadata_reaches_the_session_log() -> None:
         return ["found it"], ["look here"]
 
     log = SessionLog()
-    config = LoopConfig(extract_step_metadata=extract)
-    whole(composable_loop(MockLLMBackend([GREET, DONE]), tools=registry(), config=config, session_log=log))
-    assert seen[0] == 0
+    config = LoopConfig(extract_step_metadata=extract, extract_entities=lambda data: [str(sorted(data))])
+    llm = MockLLMBackend([GREET, "no call", "no call", GREET, DONE])
+    whole(composable_loop(llm, tools=registry(), config=config, session_log=log))
+    assert seen == [0, 2]
+    assert [bool(entry.entities_seen) for entry in log.entries] == [True, False, True, False]
     assert log.entries[0].findings == ["found it"]
     assert log.entries[0].highlights == ["look here"]
 
