@@ -84,7 +84,7 @@ def from_yaml(text: bytes) -> Any:
         line = text.count(b"\n", 0, conflict.start()) + 1
         raise NotYaml("a merge conflict was left in it", line)
     try:
-        _check_depth(text)
+        check_depth(text, _Loader)
         return _build(_Loader(text).get_single_node(), set())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -93,15 +93,21 @@ def from_yaml(text: bytes) -> Any:
         raise NotYaml(str(error).partition("\n")[0] or type(error).__name__) from None
 
 
-def _check_depth(text: bytes) -> None:
-    """Refuse a text that nests deeply: the C loader would use up the stack, and the process with it."""
+def check_depth(text: bytes, loader: Any) -> None:
+    """Refuse a text that nests deeply: the C *loader* would use up the stack, and the process with it.
+
+    Raises:
+        NotYaml: it nests too deeply.
+        yaml.YAMLError: it is not YAML.
+    """
     if text.count(b"[") + text.count(b"{") <= _MOST_OPEN and not _NESTED.search(text):
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            raise NotYaml("it is nested too deeply", event.start_mark.line + 1)
+            mark = event.start_mark
+            raise NotYaml("it is nested too deeply", mark.line + 1 if mark else None)
 
 
 def _reason(error: yaml.MarkedYAMLError) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 import yaml
 
 from looplet.evals.case import Case, CaseError, Row, named_after, parse_cases, read_json_cases, read_text
+from pytest_looplet.cassette.yaml_in import NotYaml, check_depth
 
 SUFFIXES = (".yaml", ".yml", ".json", ".jsonl")
 
 # The C reader where PyYAML was built with it: cases come by the thousand.
+_MOST_ALIASED = 10_000
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -52,8 +54,10 @@ def _rows(file: Path) -> list[Row]:
 
 
 def _yaml_rows(file: Path) -> list[Row]:
-    loader = _Loader(read_text(file))
+    text = read_text(file)
+    loader = _Loader(text)
     try:
+        check_depth(text.encode("utf-8", "surrogatepass"), _Loader)
         node = loader.get_single_node()
         if node is None:
             raise CaseError(f"{file}: the file is empty; delete it or write a case into it")
@@ -67,15 +71,25 @@ def _yaml_rows(file: Path) -> list[Row]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise CaseError(f"{file}{line}: {getattr(error, 'problem', None) or error}") from error
+    except CaseError:
+        raise
+    except NotYaml as error:
+        raise CaseError(f"{file}:{error.line or 1}: {error}") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise CaseError(f"{file}: a value cannot be read: {error}") from error
     finally:
         loader.dispose()
 
 
 def _refuse_twins(node: yaml.Node, file: Path) -> None:
     """YAML takes the last of two equal keys in silence; a case with two tasks is a mistake."""
-    pending = [node]
+    pending, met, again = [node], set[int](), 0
     while pending:
         node = pending.pop()
+        again += id(node) in met
+        met.add(id(node))
+        if again > _MOST_ALIASED:
+            raise CaseError(f"{file}: its YAML aliases stand for too much; write the values out")
         if isinstance(node, yaml.SequenceNode):
             pending += node.value
         elif isinstance(node, yaml.MappingNode):
