@@ -44,19 +44,34 @@ class Thread:
         self._seen = 0
         self._open: list[str] = []
         self._sent: list[ThreadMessage] = [{"role": "user", "content": [self._task]}]
+        self._before: list[tuple[int, ThreadMessage, list[str]]] = []
         self.unchanged = 0
 
     def messages(self) -> list[ThreadMessage]:
         """The thread now. The list is the live one; messages in it are replaced, never edited."""
         conversation = self._conversation
         source = conversation.messages
-        if source is not self._source or conversation.revision != self._revision or len(source) < self._seen:
+        replaced = conversation.replaced_since(self._revision)
+        if source is not self._source or replaced is None or len(source) < self._seen:
             self._reset()
+        elif replaced and min(replaced) < self._seen:
+            self._go_back_to(min(replaced))
+        self._revision = conversation.revision
         while self._seen < len(source):
+            self._before.append((len(self._sent), self._sent[-1], self._open[:]))
             self._add(source[self._seen])
             self._seen += 1
         self._answer_open()
         return self._sent
+
+    def _go_back_to(self, place: int) -> None:
+        """Forget what was rendered of the messages from *place* on: the one there was replaced."""
+        length, last, self._open = self._before[place]
+        # Another list: a request that was made may still hold the one before.
+        self._sent = [*self._sent[: length - 1], last]
+        del self._before[place:]
+        self._seen = place
+        self.unchanged = min(self.unchanged, length - 1)
 
     def mark_sent(self) -> None:
         """Remember that all messages so far went out: what is added to the last one makes it a new one."""
