@@ -158,7 +158,7 @@ def read_json_cases(path: Path) -> list[Row]:
     if path.suffix == ".jsonl":
         return [
             (_decode(line, path, number), f"{path}:{number}")
-            for number, line in enumerate(text.splitlines(), 1)
+            for number, line in enumerate(text.split("\n"), 1)
             if line.strip()
         ]
     whole = _decode(text, path, 1)
@@ -186,10 +186,18 @@ def named_after(case: Any, path: Path) -> Any:
 
 def _decode(text: str, path: Path, first_line: int) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
         line = first_line + getattr(error, "lineno", 1) - 1
         raise CaseError(f"{path}:{line}: {getattr(error, 'msg', error)}") from error
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} occurs twice")
+    return made
 
 
 def _no_constant(name: str) -> Any:

@@ -35,3 +35,19 @@ def test_EV_03_a_damaged_file_of_cases_is_named(text: str, told: str, tmp_path: 
     with pytest.raises(CaseError, match=told) as caught:
         cases_in(file)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+def test_EV_03_a_key_that_comes_twice_in_json_is_a_mistake(ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"cases{ending}"
+    file.write_text('{"id": "a", "task": "x", "task": "y"}', encoding="utf-8")
+    with pytest.raises(CaseError, match=r":1: the key 'task' occurs twice"):
+        cases_in(file)
+
+
+def test_a_line_of_cases_ends_at_a_newline_and_nowhere_else(tmp_path: Path) -> None:
+    file = tmp_path / "cases.jsonl"
+    file.write_text(
+        '{"id": "a", "task": "one\u2028two\x85three"}\r\n{"id": "b", "task": "x"}\n', encoding="utf-8"
+    )
+    assert [case.task for case in cases_in(file)] == ["one\u2028two\x85three", "x"]
