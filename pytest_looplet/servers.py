@@ -7,15 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from looplet.errors import ConfigError
 from looplet.mcp.link import Link, Starter, Told, put_between
 from pytest_looplet.marker import marked
 from pytest_looplet.places import cassette_path
+from pytest_looplet.running import running_node, several_key
 from pytest_looplet.settings import settings_of
 
 SERVERS = "looplet-mcp-servers"
 
 _USES_MODELS = frozenset(
     {"looplet_run", "looplet_backend", "looplet_cassette", "looplet_capture", "looplet_agent"}
+)
+
+_ASKED_FOR_ALL = (
+    "looplet_agent asked an MCP server while it was set up for several cases at once, so the answer is on no "
+    "case's cassette; ask for the tools inside the function that runs a case, or record with "
+    "--looplet-concurrency=1"
 )
 
 
@@ -50,7 +58,7 @@ class Servers:
 
         return TapedLink(name, prefix, start, told, self._open_early)
 
-    def _open_early(self) -> None:
+    def _open_early(self, asks: bool) -> None:
         """Open the cassette of the running test, where it holds requests of servers or shall get them.
 
         Most tests start a server and list its tools before they call the model.
@@ -58,6 +66,8 @@ class Servers:
         item = self._items[-1] if self._items else None
         if isinstance(item, pytest.Function) and not _USES_MODELS.isdisjoint(item.fixturenames):
             settings = settings_of(item.config)
+            if asks and several_key in item.stash and running_node() is None and not settings.live:
+                raise ConfigError(_ASKED_FOR_ALL)
             path = cassette_path(item, settings, marked(item))
             plays = settings.mode == "replay" or (settings.mode == "missing" and path.exists())
             if not settings.live and (not plays or _knows_servers(path)):

@@ -36,11 +36,17 @@ class TapedLink:
         prefix: What the adapter puts before its tools' names; tells several servers apart.
         start: Starts the server.
         told: Takes what the server tells unasked.
-        early: Opens the tape of the running test where its fixtures have not yet done so, and should.
+        early: Opens the tape of the running test where its fixtures have not yet done so, and should. Told
+            whether the server is asked something now, which belongs on a tape.
     """
 
     def __init__(
-        self, name: str, prefix: str, start: Starter, told: Told, early: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        prefix: str,
+        start: Starter,
+        told: Told,
+        early: Callable[[bool], None] = lambda asks: None,
     ) -> None:
         self._name = name
         self._prefix = prefix
@@ -74,7 +80,7 @@ class TapedLink:
             MCPError: There was none when this was recorded, or there is none now.
             ReplayStopped: The tape has no answer and does not record.
         """
-        tape = self._tape()
+        tape = self._tape(asks=True)
         if tape is not None and not tape.records and not tape.knows_servers:
             tape = None
         answer = tape.ask(self._asked(method, params)) if tape is not None else None
@@ -97,10 +103,10 @@ class TapedLink:
         if server is not None:
             server.close()
 
-    def _tape(self) -> Tape | None:
+    def _tape(self, *, asks: bool = False) -> Tape | None:
         tape = tape_of_this_call()
         if tape is None:
-            self._early()
+            self._early(asks)
             tape = tape_of_this_call()
         return tape
 

@@ -11,6 +11,9 @@ import pytest
 # Loaded here once, and not in each inner session again: it takes longer than a test.
 import pytest_looplet.capture
 import pytest_looplet.cassette.mcp
+import pytest_looplet.evals.at_once
+import pytest_looplet.evals.collect
+import pytest_looplet.evals.injected
 import pytest_looplet.provider
 import pytest_looplet.run
 import pytest_looplet.servers
@@ -265,3 +268,33 @@ def test_what_a_capture_reads_are_model_calls_only(project, pytester):
     script = [call("echo", text="x"), call("done", answer="ready")]
     project("--looplet-record", server=ECHO, script=script).assert_outcomes(passed=1)
     project().assert_outcomes(passed=1)
+
+
+EVALS = """
+    import os
+    import pytest
+    from looplet import MCPToolAdapter
+
+    @pytest.fixture
+    def looplet_agent(looplet_run):
+        with MCPToolAdapter(os.environ["MCP_COMMAND"]) as server:
+            early = server.tools() if "EARLY" in os.environ else None
+            yield lambda case: looplet_run(case.task, tools=early or server.tools())
+
+    looplet_cases = [{"id": f"c{i}", "task": f"task {i}"} for i in range(3)]
+
+    def eval_finishes(ctx):
+        return ctx.completed
+"""
+
+
+def test_cases_at_once_ask_the_server_in_their_runs(project, pytester, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    options = ("--looplet-record", "--looplet-concurrency=3", "eval_m.py")
+    pytester.makepyfile(eval_m=EVALS)
+    script = [call("done", answer="ready")] * 3
+    project(*options, server=command(DEMO), script=script).assert_outcomes(passed=3)
+    project("eval_m.py").assert_outcomes(passed=3)
+    refused = project(*options, server=command(DEMO), script=script, env={"EARLY": "1"})
+    refused.assert_outcomes(errors=3)
+    refused.stdout.fnmatch_lines(["*inside the function that runs a case*--looplet-concurrency=1*"])
