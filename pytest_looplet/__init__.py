@@ -4,8 +4,6 @@ The plugin itself is `pytest_looplet.plugin`; pytest loads it. This window holds
 loads it when it is asked for, because it is opened in every pytest run of everyone who has it installed.
 """
 
-from looplet.lazy import names_of
-
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
     from pytest_looplet.capture import from_cassette as from_cassette
@@ -33,4 +31,12 @@ _NAMES = {
 }
 """Module, and the public names it gives to this window."""
 
-__all__, __getattr__ = names_of(__name__, _NAMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [name for names in _NAMES.values() for name in names.split()]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:  # told before looplet is loaded: a pytest run that does not use us does without
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from looplet.lazy import names_of
+
+    return names_of(__name__, _NAMES)[1](name)
