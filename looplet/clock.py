@@ -36,7 +36,6 @@ class SystemClock:
 
     now = staticmethod(time.time)
     perf = staticmethod(time.perf_counter)
-    new_id: Callable[[], str]
 
     def __init__(self) -> None:
         self._renew()
@@ -46,7 +45,7 @@ class SystemClock:
     def _renew(self) -> None:
         # One call of the kernel for each identifier would be the dearest part of making a call.
         start = int.from_bytes(os.urandom(6), "big") >> 1  # half of them are ahead
-        self.new_id = map("%012x".__mod__, count(start)).__next__
+        self.new_id: Callable[[], str] = map("%012x".__mod__, count(start)).__next__
 
 
 class FixedClock:

@@ -1,9 +1,10 @@
-"""The smallest agent: two tools, a loop you step through, and two evals of what it did.
+"""The smallest agent: two tools, a loop you step through, and two evals of it.
 
-    python -m looplet.examples.hello_world --scripted    # a model made of three lines, nothing to install
-    OPENAI_BASE_URL=http://localhost:11434/v1 python -m looplet.examples.hello_world --model llama3.1:8b
+    python -m looplet.examples.hello_world --scripted    # needs no server
+    export OPENAI_BASE_URL=http://localhost:11434/v1
+    python -m looplet.examples.hello_world --model llama3.1:8b
 
-Without `--scripted` it talks to any server that speaks OpenAI's chat completions.
+Without `--scripted` it talks to any server of OpenAI's chat completions.
 """
 
 from __future__ import annotations

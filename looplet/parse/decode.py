@@ -32,7 +32,8 @@ def _constant(name: str) -> float:
 
 
 decode = JSONDecoder(parse_int=_whole, parse_float=_real, parse_constant=_constant).raw_decode
-_scan_short = JSONDecoder(parse_float=_real, parse_constant=_constant).scan_once
+# What `raw_decode` calls; typeshed does not know it.
+_scan_short = JSONDecoder(parse_float=_real, parse_constant=_constant).scan_once  # type: ignore[attr-defined]
 
 
 def exactly(text: str) -> dict[str, JSON] | None:

@@ -375,6 +375,7 @@ DENIED = [
     (RM, "sed s,a,b,e f", True),
     (RM, "sed '1erm x' f", True),
     (RM, "sed -e'e rm x' f", True),
+    (RM, "sed -e s/a/b/ -e 'e rm x' f", True),
     (RM, "sed --expression='e rm x' f", True),
     (RM, "sed '/x/I e rm x' f", True),
     (RM, "sed '\\|x|e rm x' f", True),
