@@ -6,7 +6,7 @@
 # make docs     build the site into site/, strictly: every link and every docstring
 # make coverage   all tests with branch coverage, at least 97 %
 # make bench   time each part beside its floor, into docs/performance.md
-# make bench-peers   the same beside other libraries, each in an environment of its own (400 MB)
+# make bench-peers   the same beside other libraries, each in an environment of its own (300 MB)
 # make clean   remove what the targets made
 #
 # Needs Python 3.11 or newer and make. Everything is installed into .venv; a second run installs nothing.

@@ -230,27 +230,30 @@ def _keeping(function: Callable[..., Any], returned: list[Any], tries: int) -> C
     It is called again where the provider of its judge failed and may not the next time, so many *tries* in
     all; in a replay as well, where the failure plays as it was recorded.
     """
-    if inspect.iscoroutinefunction(function):
+    keeping = _keeping_async if inspect.iscoroutinefunction(function) else _keeping_now
+    return functools.wraps(function)(keeping(function, returned, tries))
 
-        @functools.wraps(function)
-        async def keep_async(*args: Any, **kwargs: Any) -> None:
-            __tracebackhide__ = True
-            for left in reversed(range(tries)):
-                try:
-                    returned.append(await function(*args, **kwargs))
-                    return
-                except Exception as error:
-                    if not left or not _may_pass(error):
-                        raise
 
-        return keep_async
-
-    @functools.wraps(function)
+def _keeping_now(function: Callable[..., Any], returned: list[Any], tries: int) -> Callable[..., None]:
     def keep(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
         for left in reversed(range(tries)):
             try:
                 returned.append(function(*args, **kwargs))
+                return
+            except Exception as error:
+                if not left or not _may_pass(error):
+                    raise
+
+    return keep
+
+
+def _keeping_async(function: Callable[..., Any], returned: list[Any], tries: int) -> Callable[..., Any]:
+    async def keep(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        for left in reversed(range(tries)):
+            try:
+                returned.append(await function(*args, **kwargs))
                 return
             except Exception as error:
                 if not left or not _may_pass(error):
