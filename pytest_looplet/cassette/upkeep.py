@@ -80,7 +80,7 @@ def summary(path: Path) -> Summary:
     """
     interactions = read(path).interactions
     stat = path.stat()
-    usage = [_usage(interaction) for interaction in interactions]
+    usage = [tokens_of(interaction) for interaction in interactions]
     return Summary(
         path,
         len(interactions),
@@ -95,8 +95,11 @@ def summary(path: Path) -> Summary:
 _COUNTS = (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"))
 
 
-def _usage(interaction: Interaction) -> tuple[int, int]:
-    """Tokens sent and written: what the last `usage` in the reply says, also at the end of a stream."""
+def tokens_of(interaction: Interaction) -> tuple[int, int]:
+    """Tokens sent and written: what the last `usage` in the reply says, also at the end of a stream.
+
+    0 where it does not say.
+    """
     body = interaction.reply.body.decode("utf-8", "replace") if interaction.reply else ""
     for names in _COUNTS:
         counts = [re.findall(rf'"{name}":\s*(\d+)', body) for name in names]

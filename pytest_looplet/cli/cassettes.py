@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+from shutil import get_terminal_size
 
 from looplet.cli.command import NO, OK, Command
 from looplet.errors import ConfigError
-from looplet.text import count, escape_terminal, shorten
+from looplet.text import count, escape_terminal
+from looplet.values import dumps
 from pytest_looplet.cassette import upkeep
 from pytest_looplet.cassette.errors import CassetteUnreadable
+from pytest_looplet.cli.calls import as_json, call_lines, head_lines
 from pytest_looplet.cli.tests import state_of
 from pytest_looplet.housekeeping import State, age_days
 
-WIDTH = 96
+WIDTH, LEAST_WIDTH = 120, 80
+"""Columns where there is no terminal that tells them, and those that are used of a narrower one."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +42,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
                 help="a file with the path of each cassette in use, one a line; else pytest is asked",
             )
             one.add_argument("--yes", action="store_true", help="delete them")
+        if name == "show":
+            one.add_argument("--json", action="store_true", help="one JSON list, every body whole")
         if name == "check":
             one.add_argument(
                 "--replay", action="store_true", help="run the tests, and tell what is never played"
@@ -69,13 +74,15 @@ def _list(options: argparse.Namespace, files: list[Path]) -> int:
 
 
 def _show(options: argparse.Namespace, files: list[Path]) -> int:
-    for path in files:
-        _tell(str(path))
-        for number, one in enumerate(upkeep.read(path).interactions, 1):
-            body = json.dumps(one.body.json, ensure_ascii=False) if one.body is not None else ""
-            reply = one.reply.body.decode("utf-8", "replace") if one.reply is not None else "no reply"
-            _tell(shorten(escape_terminal(f"  {number}. {one.model or ''} > {body}"), WIDTH))
-            _tell(shorten(escape_terminal(f"     < {reply}"), WIDTH))
+    if options.json:
+        print(dumps([as_json(upkeep.summary(path), upkeep.read(path).interactions) for path in files]))
+        return OK
+    for place, path in enumerate(files):
+        if place:
+            print()
+        width = max(LEAST_WIDTH, get_terminal_size((WIDTH, 0)).columns)
+        calls = call_lines(upkeep.read(path).interactions, width)
+        print("\n".join([*head_lines(upkeep.summary(path), age_days(path)), *calls]))
     return OK
 
 

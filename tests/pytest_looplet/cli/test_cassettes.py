@@ -1,6 +1,8 @@
 """`looplet cassettes`: each action over real files, as a user calls it."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -69,10 +71,82 @@ def test_list_and_show(project, capsys):
     assert "gpt-4o-mini, " in told
     assert " bytes, 0 days" in told
     assert told.endswith("3 cassettes\n")
-    assert main(["cassettes", "show", str(project / "test_gone.looplet.yaml")]) == 0
-    shown = capsys.readouterr().out
-    assert "  2. gpt-4o-mini > {" in shown
-    assert "Done." in shown or "     < " in shown
+
+
+def test_show_is_a_line_for_each_call(project, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    path = project / "test_gone.looplet.yaml"
+    assert main(["cassettes", "show", str(path)]) == 0
+    file, facts, *table = capsys.readouterr().out.splitlines()
+    assert file == str(path)
+    assert re.fullmatch(
+        r"  2 calls, [0-9]+ \+ [0-9]+ tokens, [0-9,]+ bytes, recorded [0-9-]{10} \(today\)", facts
+    )
+    rows = [re.split(r"  +", line.strip()) for line in table]
+    assert rows[0] == ["#", "call", "model", "messages", "status", "tokens", "answer"]
+    where = "localhost/v1/chat/completions"
+    assert [row[:5] + row[6:] for row in rows[1:]] == [
+        ["1", where, "gpt-4o-mini", "2", "200", "search q='x'"],
+        ["2", where, "gpt-4o-mini", "4", "200", "'Done.'"],
+    ]
+    assert "{" not in "".join(table)
+
+
+def test_show_as_json_has_the_bodies_whole(project, capsys):
+    assert main(["cassettes", "show", "--json", str(project / "test_gone.looplet.yaml")]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    first, last = shown["calls"]
+    assert first["request"]["messages"][0]["role"] == "system"
+    assert (first["method"], first["url"], first["status"]) == ("POST", "/v1/chat/completions", 200)
+    assert last["reply"]["choices"][0]["message"]["content"] == "Done."
+
+
+def body(method, path, request, reply, status=200):
+    return {
+        "request": {"method": method, "url": path, "provider": "there", "json": request},
+        "reply": {"status": status, **reply},
+    }
+
+
+ANSWERS = {
+    "a text at a backend's own protocol": (
+        body("CALL", "/generate", {"prompt": "x"}, {"json": {"text": "Hello."}}),
+        ["CALL there/generate", "200", "'Hello.'"],
+    ),
+    "calls at a backend's own protocol": (
+        body(
+            "CALL",
+            "/chat",
+            {"messages": ["x"]},
+            {"json": {"blocks": [{"type": "tool_use", "name": "look", "input": {"n": 1}}]}},
+        ),
+        ["CALL there/chat", "1", "200", "look n=1"],
+    ),
+    "an MCP server": (
+        body("MCP", "/tools/list", {}, {"json": {"result": {"tools": []}}}),
+        ["MCP there/tools/list", "200", '{"result":{"tools":[]}}'],
+    ),
+    "a provider that is busy": (
+        body("POST", "/v1", {"messages": []}, {"json": {"error": {"message": "slow down"}}}, 429),
+        ["there/v1", "0", "429", "✗ HTTP 429: slow down"],
+    ),
+    "no reply": (
+        body("POST", "/v1", {"messages": []}, {"failure": "ConnectTimeout"}, 0),
+        ["there/v1", "0", "none", "✗ ConnectTimeout"],
+    ),
+    "a text of many lines that moves the cursor": (
+        body("CALL", "/generate", {"prompt": "x"}, {"json": {"text": "a\n::error::b\x1b[2J"}}),
+        ["CALL there/generate", "200", r"'a\n::error::b\x1b[2J'"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "cells"), ANSWERS.values(), ids=ANSWERS)
+def test_show_tells_what_any_call_answered(one, cells, tmp_path, capsys):
+    path = tmp_path / "a.looplet.yaml"
+    path.write_text(f"{json.dumps({'looplet_cassette': 1, 'interactions': [{'call': 1, **one}]})}\n...\n")
+    assert main(["cassettes", "show", str(path)]) == 0
+    assert re.split(r"  +", capsys.readouterr().out.splitlines()[-1].strip()) == ["1", *cells]
 
 
 def test_check_tells_what_belongs_to_no_test_and_what_is_damaged(project):
