@@ -41,7 +41,8 @@ def eval_cli(args: Sequence[str] | None = None, *, expectations: Expectations | 
     try:
         evaluators = _find_evals(options)
         expected = _expected(options, expectations or json_expectations)
-        runs = [SavedRun(run, expected(run.name)) for run in _find_runs(Path(options.traces))]
+        folders = _find_runs(Path(options.traces))
+        runs = [SavedRun(folder, expected(folder.name)) for folder in folders]
         print(f"Found {len(evaluators)} evals, {len(runs)} trajectories\n")
         rows = eval_run_batch(evaluators, runs)
     except _NothingToDo as error:
@@ -50,7 +51,8 @@ def eval_cli(args: Sequence[str] | None = None, *, expectations: Expectations | 
     except TraceError as error:
         print(escape_terminal(f"Cannot read {error}"))
         return 1
-    failures = [_print_row(row, function, options) for row, function in zip(rows, evaluators, strict=True)]
+    names = [folder.relative_to(options.traces).as_posix() for folder in folders]
+    failures = [_print_row(*both, names, options) for both in zip(rows, evaluators, strict=True)]
     return _conclude(rows, [line for lines in failures for line in lines], options.threshold)
 
 
@@ -138,15 +140,18 @@ def json_expectations(place: Path) -> Expected:
     return {case.id: case.expected for case in parse_cases(rows)}.get
 
 
-def _print_row(row: dict[str, Any], function: Callable[..., Any], options: argparse.Namespace) -> list[str]:
+def _print_row(
+    row: dict[str, Any], function: Callable[..., Any], names: Sequence[str], options: argparse.Namespace
+) -> list[str]:
     """Print one eval; gives the reasons why it fails the command."""
     demands = demands_of(function)
     limit = demands.threshold if demands.threshold is not None else options.threshold
-    reasons = _unusable(row, function)
+    reasons = _unusable(row, function, names)
     average = row.get("avg_score")
     if average is not None and not average >= limit:
+        worst, name = _worst(row, names)
         reasons.append(
-            f"{row['name']}: average {average:.2f} is below {limit:.2f}, worst {row['min_score']:.2f}"
+            f"{row['name']}: average {average:.2f} is below {limit:.2f}, worst {worst:.2f} ({name})"
         )
     mark = "✗" if reasons else "-" if average is None else "✓"
     figures = "(no scores)"
@@ -155,24 +160,31 @@ def _print_row(row: dict[str, Any], function: Callable[..., Any], options: argpa
         figures = f"avg={average:.2f}  min={least:.2f}  max={most:.2f}  ({runs} runs)"
     print(f"  {mark} {row['name']:<40} {figures}")
     if options.verbose:
-        _print_runs(row)
+        _print_runs(row, names)
     return reasons
 
 
-def _unusable(row: dict[str, Any], function: Callable[..., Any]) -> list[str]:
+def _worst(row: dict[str, Any], names: Sequence[str]) -> tuple[float, str]:
+    """The least score, and the first run that has it."""
+    found = zip(row["per_run"], names, strict=True)
+    return min(((one["score"], name) for one, name in found if "score" in one), key=lambda pair: pair[0])
+
+
+def _unusable(row: dict[str, Any], function: Callable[..., Any], names: Sequence[str]) -> list[str]:
     """Why results of *row* can be no part of an average."""
     reasons = []
-    for number, result in enumerate(row["per_run"]):
+    for result, name in zip(row["per_run"], names, strict=True):
         found = verdict(EvalResult(**result), demands_of(function))
         if found.standing == "error":
             place = f" ({result['details'][0]})" if result.get("details") else ""
-            reasons.append(f"{row['name']}, run {number}: {found.reason}{place}")
+            reasons.append(f"{row['name']}, {name}: {found.reason}{place}")
     return reasons
 
 
-def _print_runs(row: dict[str, Any]) -> None:
-    for number, result in enumerate(row["per_run"]):
-        print(f"      run_{number}: {escape_terminal(str(result.get('score', result.get('label', '-'))))}")
+def _print_runs(row: dict[str, Any], names: Sequence[str]) -> None:
+    for number, (result, name) in enumerate(zip(row["per_run"], names, strict=True)):
+        told = f"{result.get('score', result.get('label', '-'))}  {name}"
+        print(f"      run_{number}: {escape_terminal(told)}")
         for line in result.get("details", [])[:3]:
             print(f"        {escape_terminal(line)}")
 

@@ -388,6 +388,30 @@ def test_the_command_prints_a_line_for_each_eval(runs, tmp_path, capsys):
     assert "  overall: 0.25" in lines
 
 
+NAMED = {
+    "an eval that raises": ("def eval_g(ctx): return 1 / (3 - ctx.step_count)", [], "  eval_g, b/r3: "),
+    "an average": (
+        "def eval_g(ctx): return 2 / ctx.step_count / 2",
+        ["--threshold", ".9"],
+        "  eval_g: average 0.42 is below 0.90, worst 0.33 (b/r3)",
+    ),
+    "each run": (
+        "def eval_g(ctx): return 1 / ctx.step_count",
+        ["-v"],
+        "      run_1: 0.3333333333333333  b/r3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "options", "line"), NAMED.values(), ids=NAMED)
+def test_the_command_names_runs_by_their_folders(source, options, line, trajectory, tmp_path, capsys):
+    for name, number in {"a/r2": 2, "b/r3": 3}.items():
+        trajectory[:number].save(tmp_path / "runs" / name / "trajectory.json")
+    (tmp_path / "eval_a.py").write_text(source)
+    eval_cli([str(tmp_path / "runs"), "--evals", str(tmp_path), *options])
+    assert [one for one in capsys.readouterr().out.splitlines() if one.startswith(line)]
+
+
 EXPECTS = "def eval_g(ctx): return ctx.expected == {'steps': ctx.step_count}\nalias = eval_g"
 
 
