@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from looplet.errors import ConfigError, ScriptExhausted
 from looplet.testing.misbehave import content_filter, cut, malformed, never, no_choices, refusal, slow, status
 from looplet.testing.replies import Calls, calls, chunks
+from looplet.text import count
 
 Json: TypeAlias = dict[str, Any]
 
@@ -103,7 +104,7 @@ def by_task(tasks: Mapping[str, Sequence[object]]) -> Callable[[ProviderRequest]
         turns = tasks[key]
         if request.turn >= len(turns):
             raise ScriptExhausted(
-                f"the script for {key!r} has {len(turns)} turns, and one more was asked for"
+                f"the script for {key!r} has {count(len(turns), 'turn')}, and one more was asked for"
             )
         return turns[request.turn]
 

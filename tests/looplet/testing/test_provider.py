@@ -340,6 +340,17 @@ def test_by_task_serves_concurrent_conversations() -> None:
             openai_client(provider).chat.completions.create(**ASK)
 
 
+@pytest.mark.parametrize(("turns", "told"), [(["a"], "has 1 turn, and"), (["a", "b"], "has 2 turns, and")])
+def test_by_task_says_how_many_turns_it_has(turns: list[str], told: str) -> None:
+    thread = [{"role": "user", "content": "do it"}]
+    for text in turns:
+        thread += [{"role": "assistant", "content": text}, {"role": "user", "content": "and?"}]
+    with LocalProvider(by_task({"do it": turns})) as provider:
+        code, _, reply = post(provider, "/v1/chat/completions", {"model": "m", "messages": thread})
+    assert code == 500
+    assert told in reply.decode()
+
+
 def test_a_list_is_given_out_once_under_threads() -> None:
     said: list[str | None] = []
     with LocalProvider([str(n) for n in range(20)]) as provider:
