@@ -196,7 +196,7 @@ class LoopletRun:
             if builder.failure is not None:
                 node.stash[failure_key] = builder.failure
             if check:
-                raise RunFailed(trajectory) from builder.failure
+                raise RunFailed(trajectory, builder.failure) from builder.failure
         return trajectory
 
 

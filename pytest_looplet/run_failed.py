@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from looplet.errors import LoopletError
+from looplet.text import escape_terminal
 from looplet.trajectory import Trajectory
-from pytest_looplet.failure import report
+from pytest_looplet.failure import Miss, report
+
+NOT_RECORDED = "nothing was recorded: see that the model's server is there and lets you in, then record again"
+"""Under a run that died while it was recorded."""
 
 
 class RunFailed(LoopletError):
@@ -12,12 +18,26 @@ class RunFailed(LoopletError):
 
     A check such as "never calls delete" would hold for a run that never got anywhere; hence the exception.
 
+    Args:
+        trajectory: What happened up to then.
+        cause: How the last model call failed; the notes on it are shown.
+
     Attributes:
         trajectory: What happened up to then.
     """
 
     __module__ = "pytest_looplet"
 
-    def __init__(self, trajectory: Trajectory) -> None:
-        super().__init__(report(trajectory, f"the run died: {trajectory.error}"))
+    def __init__(self, trajectory: Trajectory, cause: BaseException | None = None) -> None:
+        super().__init__(_screen(trajectory, cause))
         self.trajectory = trajectory
+
+
+def _screen(run: Trajectory, cause: BaseException | None) -> str:
+    sentence = f"the run died: {run.error}"
+    why = [escape_terminal(note) for note in getattr(cause, "__notes__", ())]
+    if run.metadata.get("recorded") is True:
+        # To do the same again would mend nothing, and what there is of a cassette is as it was.
+        told = {key: value for key, value in run.metadata.items() if key not in ("cassette", "rerecord")}
+        run, why = replace(run, metadata=told), [*why, NOT_RECORDED]
+    return report(run, Miss(sentence, (), why))

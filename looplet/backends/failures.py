@@ -98,7 +98,8 @@ def failure_of(problem: BaseException) -> ModelError:
     """*problem* as a `ModelError`, with its kind, HTTP status, and whether a retry can help.
 
     A `ModelError` is handed through. An exception that is not known, such as a `RuntimeError` of a backend
-    of the user's own, counts as retriable; a bug in code (`TypeError` and its like) does not.
+    of the user's own, counts as retriable; a bug in code (`TypeError` and its like) does not. Where no reply
+    came, a note on the failure says which address was asked, and why nothing came.
     """
     if isinstance(problem, ModelError):
         return problem
@@ -114,7 +115,32 @@ def failure_of(problem: BaseException) -> ModelError:
         retry_after_s=retry_after_s(_headers(problem)),
     )
     failure.__cause__ = problem
+    if status is None and kind in (ErrorKind.NETWORK, ErrorKind.TIMEOUT) and (note := _no_reply(problem)):
+        failure.add_note(note)  # and no part of the text: an address is not the same on every machine
     return failure
+
+
+def _no_reply(problem: BaseException) -> str:
+    try:
+        request: Any = getattr(problem, "request", None)
+    except RuntimeError:  # as httpx has it for an error without one
+        return ""
+    method, url = getattr(request, "method", None), getattr(request, "url", None)
+    return no_reply_note(method, str(url), problem) if isinstance(method, str) and url else ""
+
+
+def no_reply_note(method: str, url: str, problem: BaseException) -> str:
+    """A line for a request that got no reply: the address without what may be secret in it, and the reason.
+
+    Args:
+        method: Of the request, such as `POST`.
+        url: The whole address; its query and what names a user are left out.
+        problem: What came instead; the reason is that of the first of its causes.
+    """
+    while (cause := problem.__cause__ or problem.__context__) is not None:
+        problem = cause
+    place = re.sub(r"//[^/@]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0], count=1)
+    return f"no reply to {method} {place}: {str(problem).strip() or type(problem).__name__}"
 
 
 def _kind(problem: BaseException, status: int | None, words: set[str]) -> ErrorKind:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from looplet.backends.failures import no_reply_note
 from pytest_looplet.cassette.deck import tape_of_this_call
 from pytest_looplet.cassette.exchange import Ended, Reply, headers_to_wire, reply_from_wire, request_from_wire
 from pytest_looplet.cassette.limit import turns_of
@@ -71,7 +72,7 @@ def _taped(http: ModuleType, real: Handler) -> Handler:
                 asked.when_answered(turns.give_back)
             response = real(self, request)
         except BaseException as error:
-            asked.fail(error)
+            _failed(http, asked, error, request)
             raise
         response.stream = _streams(http)[0](response, asked)
         _begun(response, asked)
@@ -95,13 +96,20 @@ def _taped_async(http: ModuleType, real: Callable[[Any, Any], Awaitable[Any]]) -
                 asked.when_answered(turns.give_back)
             response = await real(self, request)
         except BaseException as error:
-            asked.fail(error)
+            _failed(http, asked, error, request)
             raise
         response.stream = _streams(http)[1](response, asked)
         _begun(response, asked)
         return response
 
     return handle_async_request
+
+
+def _failed(http: ModuleType, slot: Slot, error: BaseException, request: Any) -> None:
+    """What an SDK makes of the error names no address, and a person who records needs it."""
+    slot.fail(error)
+    if isinstance(error, http.TransportError):
+        error.add_note(no_reply_note(request.method, str(request.url), error))
 
 
 def _begun(response: Any, slot: Slot) -> None:

@@ -1,5 +1,7 @@
 """What a newcomer meets: ids with an @, files of one name, numbers that are none."""
 
+import socket
+
 import pytest
 
 # Loaded here once, because an inner session forgets what it loaded.
@@ -101,3 +103,32 @@ def test_a_missing_cassette_comes_before_a_missing_model(pytester):
             "*pytest --looplet-record test_a.py::test_it --looplet-model=PROVIDER:NAME*",
         ]
     )
+
+
+DEAD = """
+def test_ours(looplet_run):
+    looplet_run("hello")
+
+def test_theirs(looplet_cassette):
+    import openai
+    openai.OpenAI(max_retries=0).chat.completions.create(model="m", messages=[])
+"""
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_is_named_and_recording_again_is_no_advice(pytester, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    pytester.makepyfile(test_a=DEAD)
+    # In a process of its own: an inner session forgets the classes that HTTP libraries map errors by.
+    result = pytester.runpytest_subprocess("--looplet-record", "--looplet-model=openai:m", "-p", "no:asyncio")
+    result.assert_outcomes(failed=2)
+    told = [line for line in result.outlines if line.startswith("E ")]
+    note = f"no reply to POST http://127.0.0.1:{port}/v1/chat/completions: "
+    assert sum(note in line for line in told) == 2
+    assert any("nothing was recorded: see that the model's server is there" in line for line in told)
+    assert not any("meant to change it" in line or ".looplet.yaml" in line for line in told)
+    assert not list(pytester.path.rglob("*.looplet.yaml"))

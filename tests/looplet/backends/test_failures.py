@@ -118,6 +118,37 @@ def test_failure_of(problem: BaseException, kind: ErrorKind, status: int | None,
     assert status is None or str(status) in str(failure)
 
 
+def refused(url: str) -> Exception:
+    """What a client raises whose connection was refused, with the refusal as its cause."""
+    try:
+        raise httpx2.ConnectError("no way", request=httpx2.Request("POST", url)) from OSError("[1] refused")
+    except httpx2.ConnectError as error:
+        return error
+
+
+NOTES: dict[str, tuple[Exception, list[str]]] = {
+    "refused": (refused("http://here:9/v1/x"), ["no reply to POST http://here:9/v1/x: [1] refused"]),
+    "a key in the address": (
+        refused("http://u:p@here/x?key=k#f"),
+        ["no reply to POST http://here/x: [1] refused"],
+    ),
+    "too late": (
+        httpx2.ReadTimeout("", request=REQUEST),
+        ["no reply to POST http://127.0.0.1/: ReadTimeout"],
+    ),
+    "an error without its request": (httpx2.ConnectError("no way"), []),
+    "an error of no client": (TimeoutError("slow"), []),
+    "a reply": (Http(status_code=500, request=REQUEST), []),
+}
+
+
+@pytest.mark.parametrize(("problem", "notes"), NOTES.values(), ids=NOTES)
+def test_a_failure_without_a_reply_notes_the_address(problem: Exception, notes: list[str]) -> None:
+    failure = failure_of(problem)
+    assert getattr(failure, "__notes__", []) == notes
+    assert "here" not in str(failure)
+
+
 def test_a_model_error_is_handed_through() -> None:
     given = rate_limit(3)
     assert failure_of(given) is given
