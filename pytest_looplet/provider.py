@@ -11,7 +11,7 @@ import pytest
 
 from looplet.backends import AnthropicBackend, OpenAIBackend
 from looplet.errors import ConfigError
-from pytest_looplet.cassette import Cassette, CassetteError, Interaction
+from pytest_looplet.cassette import Cassette, CassetteError, Interaction, NotRecorded
 from pytest_looplet.cassette.upkeep import read
 from pytest_looplet.marker import marked
 from pytest_looplet.places import rerecord_command
@@ -33,6 +33,7 @@ def model_under_test(request: pytest.FixtureRequest, cassette: Cassette | None) 
 
     Raises:
         NoModel: no model is configured and none is recorded.
+        NotRecorded: the same, in a replay without a cassette.
     """
     settings = settings_of(request.config)
     recorded = _recorded(cassette, settings)
@@ -46,7 +47,7 @@ def _require_cassette(request: pytest.FixtureRequest, cassette: Cassette | None,
     """In replay the model comes from the cassette, so a missing one is what there is to say."""
     if cassette is None or settings.calls_models or Path(cassette.path).exists():
         return
-    raise NoModel(
+    raise NotRecorded(
         f"no cassette: {cassette.path} does not exist, so there is nothing to replay. Record it once with\n"
         f"{rerecord_command(request.node)} --looplet-model=PROVIDER:NAME"
     )

@@ -13,7 +13,7 @@ from looplet.errors import ModelError
 from looplet.evals.judge import JudgeFailed
 from looplet.trajectory import Trajectory
 from looplet.types import ErrorKind
-from pytest_looplet.cassette.errors import ReplayStopped, UnplayedInteractions
+from pytest_looplet.cassette.errors import NotRecorded, ReplayStopped, UnplayedInteractions
 from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.run_failed import RunFailed
 
@@ -32,13 +32,14 @@ class Outcome:
         status: `ok`, `failed` or `skipped`.
         blame: Who is at fault if it is not `ok`.
         reason: Why, in one line.
-        text: The whole report, traceback included.
+        text: The whole report, traceback included; of a case that was not recorded, what records it.
         sections: Captured output and logs: title and text.
         trajectory: The run as JSON, also of a run that died where that much is known.
         duration_ms: Milliseconds the agent took.
         retriable: Whether the provider failed, and may not when it is asked again.
         pause_s: Seconds that it asked us to wait before.
         repeats: How often the run was repeated because the provider had failed.
+        recorded: False where a replay found no cassette.
     """
 
     status: Literal["ok", "failed", "skipped"]
@@ -51,6 +52,7 @@ class Outcome:
     retriable: bool = False
     pause_s: float = 0.0
     repeats: int = 0
+    recorded: bool = True
 
     def then(self, later: Outcome) -> Outcome:
         """This outcome after a later phase came to *later*: the first failure stands, the rest adds up."""
@@ -90,18 +92,25 @@ def outcome_of(
     reason = " ".join(call.excinfo.exconly(tryshort=True).split())[:500]
     if isinstance(error, pytest.skip.Exception):
         return Outcome("skipped", reason=error.msg or reason, text=error.msg or reason, sections=sections)
-    failure = provider_failure(error)
+    failure, missing = provider_failure(error), _missing(error)
     return Outcome(
         "failed",
         blame=blame_of(error, call.when),
         reason=reason,
-        text=report.longreprtext,
+        text=str(missing) if missing is not None else report.longreprtext,
         sections=sections,
         trajectory=stored,
         duration_ms=lasted_ms,
         retriable=failure is not None and failure.retriable,
         pause_s=failure.retry_after_s or 0.0 if failure is not None else 0.0,
+        recorded=missing is None,
     )
+
+
+def _missing(error: BaseException | None) -> NotRecorded | None:
+    while error is not None and not isinstance(error, NotRecorded):
+        error = error.__cause__
+    return error
 
 
 def blame_of(error: BaseException | None, phase: str) -> Blame:

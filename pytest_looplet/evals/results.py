@@ -202,6 +202,8 @@ def context_for(config: pytest.Config, item: pytest.Item) -> EvalContext:
     if outcome.status == "skipped":
         pytest.skip(outcome.text)
     if outcome.status == "failed":
+        if not outcome.recorded:  # short, and with a command that is there to be copied: each eval tells it
+            raise AgentFailed(f"case {cell.id} is not recorded: {outcome.text}")
         text = outcome.reason if known.was_told(outcome) else f"\n{outcome.text}"
         raise AgentFailed(f"the agent's run for case {cell.id} failed ({outcome.blame}): {text}")
     ctx = known.context_of(outcome)

@@ -422,3 +422,31 @@ def test_an_outcome_that_cannot_be_kept_costs_its_evals_and_not_the_worker(suite
     result = suite.run("-p", "xdist", "-n1")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["the outcome of the agent's run could not be kept: *File exists*"])
+
+
+TAPED = """
+@pytest.fixture
+def looplet_agent(looplet_run):
+    return lambda case: looplet_run(case.task)
+"""
+
+
+@pytest.mark.parametrize("model", [(), ("--looplet-model=openai:tiny",)], ids=["no model", "a model"])
+def test_a_case_without_a_cassette_is_not_recorded_and_the_command_has_a_line(model, suite, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    suite.agent(TAPED)
+    suite.evals("def eval_a(ctx): return True\n\ndef eval_b(ctx): return True")
+    result = suite.run("-k", "one", *model)
+    result.assert_outcomes(errors=2)
+    (heads, commands) = (
+        [line for line in result.outlines if line.startswith(start)]
+        for start in (
+            "case one is not recorded: no cassette",
+            ("pytest --looplet-", "record it: pytest --looplet-"),
+        )
+    )
+    assert len(heads) == len(commands) == 2
+    assert all("agent-one.looplet.yaml does not exist" in head for head in heads)
+    assert all("evals/eval_a.py::eval_" in command for command in commands)
+    assert "failed (" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["eval_a *1 ! (drift)*"])
