@@ -15,13 +15,12 @@ from looplet.errors import ConfigError
 from pytest_looplet.cassette import deck, files
 from pytest_looplet.cassette.drift import Drift, unplayed_text
 from pytest_looplet.cassette.errors import CassetteError, ReplayStopped, UnplayedInteractions
-from pytest_looplet.cassette.format import Recording, dump, load
-from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.interaction import Interaction, Recording
+from pytest_looplet.cassette.interception import interception
 from pytest_looplet.cassette.matching import PATTERNS, DriftClass, Normalizer
 from pytest_looplet.cassette.network import guard
 from pytest_looplet.cassette.secrets import scrubs
 from pytest_looplet.cassette.tape import Match, Mode, Rules, Tape
-from pytest_looplet.cassette.vcr_bridge import interception
 
 Policy: TypeAlias = Literal["fail", "warn"]
 Unused: TypeAlias = Literal["error", "ignore"]
@@ -124,7 +123,7 @@ class Cassette:
             raise CassetteError(f"cassette {self.path} is open already")
         self._claim()
         try:
-            interception.acquire()
+            interception.acquire(only_plays=self._guards)
         except BaseException:
             self._unclaim()
             raise
@@ -163,12 +162,12 @@ class Cassette:
         tape = self._tape
         recording = Recording(tape.interactions, tape.free_order)
         if tape.recorded:
-            files.write(self.path if complete else self.partial_path, dump(recording))
+            files.write(self.path if complete else self.partial_path, _dump(recording))
             if complete:  # what an earlier recording left that was cut short
                 files.remove(self.partial_path)
         elif tape.records and passed and tape.unplayed and recording.interactions:
             # `tail`, and the agent now makes fewer calls.
-            files.write(self.path, dump(recording))
+            files.write(self.path, _dump(recording))
         elif tape.records and passed and not recording.interactions:
             files.remove(self.path)
 
@@ -261,7 +260,7 @@ def open_cassette(
     _check_words(mode, match, policy, normalizers, unused)
     file = Path(path)
     text = None if mode == "rewrite" else files.read(file, mend=_mend(rerecord_command))
-    read = None if text is None else load(text, str(path), mend=_mend(rerecord_command))
+    read = None if text is None else _load(text, str(path), _mend(rerecord_command))
     rules = Rules(match, policy, tuple(normalizers), rerecord_command)
     records = mode in ("rewrite", "tail") or (mode == "missing" and read is None)
     plays = mode == "replay" or read is not None
@@ -283,7 +282,7 @@ def kept_installed(*, guards: bool) -> Iterator[None]:
     Raises:
         CassetteError: model calls would not be seen.
     """
-    interception.acquire()
+    interception.acquire(only_plays=guards)
     if guards:
         guard.acquire()
     try:
@@ -310,6 +309,18 @@ def use_cassette(
         options: As for `open_cassette`.
     """
     return open_cassette(path, mode=mode, unused=unused, **options)
+
+
+def _load(text: bytes, path: str, mend: str) -> Recording:
+    from pytest_looplet.cassette.format import load  # brings YAML, and many tests have no cassette
+
+    return load(text, path, mend=mend)
+
+
+def _dump(recording: Recording) -> str:
+    from pytest_looplet.cassette.format import dump
+
+    return dump(recording)
 
 
 def _mend(command: str) -> str:

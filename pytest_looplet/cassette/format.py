@@ -8,7 +8,7 @@ of that. So a file grows with the work done and not with its square.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, cast, get_args
 
@@ -16,7 +16,7 @@ from pytest_looplet.cassette.body import THREADS, Body
 from pytest_looplet.cassette.encoding import Shown, bytes_of, shown, strict_json, style_in
 from pytest_looplet.cassette.errors import CassetteUnreadable
 from pytest_looplet.cassette.exchange import Ended, Headers, Reply, Request
-from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.members import member, must_be
 from pytest_looplet.cassette.repeated import put_in, take_out
 from pytest_looplet.cassette.vcr_format import VcrReader
@@ -35,19 +35,6 @@ _END = "...\n"  # YAML's own end mark: without it a file that was cut would read
 _LOOKED_AT = 64  # calls that are compared with one that continues none of them, as far as its reader saw
 _ENDED = get_args(Ended)
 _ASKED, _SAID = "the request", "the reply"
-
-
-@dataclass(slots=True)
-class Recording:
-    """What a cassette file holds.
-
-    Attributes:
-        interactions: The calls, in the order they were begun.
-        free_order: They were made from several threads or tasks, so their order means nothing.
-    """
-
-    interactions: list[Interaction] = field(default_factory=list)
-    free_order: bool = False
 
 
 def dump(recording: Recording) -> str:

@@ -1,8 +1,8 @@
-"""One recorded call: what was asked, what came back."""
+"""One recorded call, what was asked and what came back; and a recording, which is many."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_looplet.cassette.body import Body
@@ -40,3 +40,16 @@ class Interaction:
         """The model that was asked; empty where the request names none."""
         name: Any = self.body.json.get("model") if self.body else None
         return name if isinstance(name, str) else ""
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a cassette file holds.
+
+    Attributes:
+        interactions: The calls, in the order they were begun.
+        free_order: They were made from several threads or tasks, so their order means nothing.
+    """
+
+    interactions: list[Interaction] = field(default_factory=list)
+    free_order: bool = False

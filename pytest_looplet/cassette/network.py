@@ -6,11 +6,11 @@ UNIX sockets and allowed hosts pass.
 
 from __future__ import annotations
 
+import functools
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 from pytest_looplet.cassette import deck
 from pytest_looplet.cassette.errors import NetworkBlocked, NoTape
@@ -26,33 +26,42 @@ class _Guard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._patches: list[Any] = []
+        self._undo: list[Callable[[], None]] = []
 
     def acquire(self) -> None:
         """Install it if it is not there."""
         with self._lock:
             self._users += 1
             if self._users == 1:
-                self._patches = [
-                    mock.patch.object(socket.socket, name, _method(getattr(socket.socket, name)))
+                self._undo = [
+                    _put(socket.socket, name, _method(getattr(socket.socket, name)))
                     for name in _SOCKET_METHODS
                 ]
-                self._patches += [mock.patch.object(socket, n, _lookup(getattr(socket, n))) for n in _LOOKUPS]
-                for patch in self._patches:
-                    patch.start()
+                self._undo += [_put(socket, name, _lookup(getattr(socket, name))) for name in _LOOKUPS]
 
     def release(self) -> None:
         """Take it away with the last tape that needs it."""
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                for patch in reversed(self._patches):
-                    patch.stop()
-                self._patches = []
+                for undo in reversed(self._undo):
+                    undo()
+                self._undo = []
 
 
 guard = _Guard()
 """The one guard of this process."""
+
+
+def _put(owner: Any, name: str, value: object) -> Callable[[], None]:
+    """Put *value* in the place of an attribute; gives what undoes that."""
+    inherited, before = name not in vars(owner), vars(owner).get(name)
+    setattr(owner, name, value)
+    return (
+        functools.partial(delattr, owner, name)
+        if inherited
+        else functools.partial(setattr, owner, name, before)
+    )
 
 
 def _method(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ order they were recorded, from whatever thread or task they come.
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -17,8 +17,7 @@ from pytest_looplet.cassette.body import Body, BodyReader
 from pytest_looplet.cassette.drift import Drift, Explainer
 from pytest_looplet.cassette.errors import BudgetSpent, CassetteDrift, NotRecorded, ReplayStopped
 from pytest_looplet.cassette.exchange import MCP, Reply, Request
-from pytest_looplet.cassette.format import Recording
-from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.matching import DriftClass, Key, Matcher, Normalizer
 from pytest_looplet.cassette.meter import meter
 
@@ -256,15 +255,19 @@ class Tape:
         return Explainer(self.name, number, self._strict, self._rules.drift, self._rules.rerecord, noun=noun)
 
     def _note_caller(self) -> None:
-        try:
-            task: object = asyncio.current_task()
-        except RuntimeError:
-            task = None
-        caller = (threading.get_ident(), task)
+        caller = (threading.get_ident(), _current_task())
         if self._caller is None:
             self._caller = caller
         elif caller[0] != self._caller[0] or caller[1] is not self._caller[1]:
             self._many_callers = True
+
+
+def _current_task() -> object:
+    asyncio = sys.modules.get("asyncio")  # not loaded for this: without it there is no task
+    try:
+        return asyncio.current_task() if asyncio is not None else None
+    except RuntimeError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

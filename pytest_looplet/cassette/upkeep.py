@@ -12,8 +12,8 @@ from looplet.redact import Redactor
 from pytest_looplet.cassette import files
 from pytest_looplet.cassette.body import Body
 from pytest_looplet.cassette.errors import CassetteUnreadable
-from pytest_looplet.cassette.format import Recording, dump, load
-from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.format import dump, load
+from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.secrets import scrub_reply, scrub_request
 
 SUFFIX = ".looplet.yaml"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import http.client as httplib
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -23,9 +22,6 @@ from vcr.stubs import VCRHTTPSConnection  # type: ignore[import-untyped]
 from pytest_looplet.cassette import deck, http
 from pytest_looplet.cassette.errors import HTTPLibraryUnseen
 from pytest_looplet.cassette.exchange import Reply, headers_to_wire, reply_from_wire, request_from_wire
-
-_OLDEST = (9, 4, 2)
-_BEFORE = (10,)
 
 
 class _Switchboard(VcrCassette):  # type: ignore[misc]
@@ -86,45 +82,14 @@ def _each(values: Any) -> list[Any]:
     return [values] if isinstance(values, str) else list(values)
 
 
-class _Interception:
-    """Installed while a tape is open; the same for all of them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._context: Any = None
-
-    def acquire(self) -> None:
-        """Install it if it is not there, and prove that it sees the SDKs that are loaded.
-
-        Raises:
-            HTTPLibraryUnseen: it does not.
-        """
-        with self._lock:
-            if self._context is None:
-                _check_vcrpy()
-                context = _Switchboard.use(
-                    path="looplet", custom_patches=http.patches(), skip_patchers=http.LIBRARIES
-                )
-                with ExitStack() as stack:
-                    stack.enter_context(mock.patch.object(patch, "reset_patchers", _resets_that_are_needed))
-                    stack.enter_context(mock.patch.object(VCRHTTPSConnection, "_baseclass", _https()))
-                    stack.enter_context(context)
-                    self._context = stack.pop_all()
-            self._users += 1
-        try:
-            _check_seen()
-        except BaseException:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Take it away with the last tape; it stays while a thread lives that must not call any more."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0 and not deck.has_stragglers():
-                self._context.close()
-                self._context = None
+def install() -> ExitStack:
+    """Put the interception in place; gives what takes it away."""
+    context = _Switchboard.use(path="looplet", custom_patches=http.patches(), skip_patchers=http.LIBRARIES)
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(patch, "reset_patchers", _resets_that_are_needed))
+        stack.enter_context(mock.patch.object(VCRHTTPSConnection, "_baseclass", _https()))
+        stack.enter_context(context)
+        return stack.pop_all()
 
 
 _reset_patchers = patch.reset_patchers
@@ -160,23 +125,12 @@ def _https() -> type[httplib.HTTPSConnection]:
     return type("HTTPSConnection", (real,), {"__init__": own})
 
 
-interception = _Interception()
-"""The one interception of this process."""
+def check_seen() -> None:
+    """The canary: the very methods that a client would call are ours, and each SDK uses such a client.
 
-
-@functools.cache
-def _check_vcrpy() -> None:
-    found = version("vcrpy")
-    numbers = tuple(int(part) for part in found.split(".")[:3] if part.isdigit())
-    if not _OLDEST <= numbers < _BEFORE:
-        raise HTTPLibraryUnseen(
-            f"vcrpy {found} is installed, and cassettes need one that sees the SDKs: "
-            "pip install 'vcrpy>=9.4.2,<10'"
-        )
-
-
-def _check_seen() -> None:
-    """The canary: the very methods that a client would call are ours, and each SDK uses such a client."""
+    Raises:
+        HTTPLibraryUnseen: they are not.
+    """
     for kind, method, ours in http.patches():
         if getattr(kind, method) is not ours:
             raise HTTPLibraryUnseen(

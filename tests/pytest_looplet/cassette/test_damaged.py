@@ -14,8 +14,8 @@ from pytest_looplet.cassette import CassetteUnreadable
 from pytest_looplet.cassette.body import BodyReader
 from pytest_looplet.cassette.encoding import styled
 from pytest_looplet.cassette.exchange import Reply, Request
-from pytest_looplet.cassette.format import Recording, dump, load
-from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.format import dump, load
+from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.yaml_in import from_yaml
 from pytest_looplet.cassette.yaml_out import to_yaml
 

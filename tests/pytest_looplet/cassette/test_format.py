@@ -16,8 +16,8 @@ from pytest_looplet.cassette import CassetteError, CassetteUnreadable, open_cass
 from pytest_looplet.cassette.body import BodyReader
 from pytest_looplet.cassette.encoding import STYLES, bytes_of, shown, styled
 from pytest_looplet.cassette.exchange import Reply, Request, reply_from_wire
-from pytest_looplet.cassette.format import Recording, dump, load
-from pytest_looplet.cassette.interaction import Interaction
+from pytest_looplet.cassette.format import dump, load
+from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.yaml_in import from_yaml
 from pytest_looplet.cassette.yaml_out import to_yaml
 
