@@ -10,17 +10,10 @@ from typing import Any
 
 from looplet.budget import ContextBudget
 from looplet.history import HistoryRecorder
+from looplet.pressure import LogSize, SizedSteps
 from looplet.session import SessionLog
-from looplet.shrink import (
-    RESULT_BUDGET_AGGREGATE,
-    RESULT_BUDGET_PER_RESULT,
-    age_results,
-    age_session_entries,
-    clear_results,
-    trim_results,
-)
+from looplet.shrink import RESULT_BUDGET_AGGREGATE, RESULT_BUDGET_PER_RESULT, age_session_entries
 from looplet.streaming import ContextPressureEvent, EventEmitter
-from looplet.values import dumps
 
 DEFAULT_CONTEXT_WINDOW = 128_000
 DEFAULT_RESULT_MAX_AGE_FULL = 3
@@ -28,8 +21,8 @@ DEFAULT_COMPACT_BUFFER = 20_000
 DEFAULT_WARNING_BUFFER = 30_000
 DEFAULT_BLOCKING_BUFFER = 5_000
 
-FIXED_CHARS, STEP_CHARS = 13_000, 50
-"""Characters taken for what a prompt always has, and for each step beside its data."""
+FIXED_CHARS = 13_000
+"""Characters taken for what a prompt always has."""
 
 MOST_FAILURES = 3
 """Attempts in a row to shorten the log that came to nothing, after which no more are made."""
@@ -82,8 +75,8 @@ class ContextPressureHook:
             compact_buffer=blocking_buffer,
         )
         self._llm = llm
-        self._max_age = result_max_age_full
-        self._chars = per_result_chars, aggregate_chars
+        self._sizes = SizedSteps(result_max_age_full, per_result_chars, aggregate_chars)
+        self._log_size = LogSize()
         self._must_preserve = must_preserve
         self._recorder = recorder
         self._emitter = emitter
@@ -93,15 +86,14 @@ class ContextPressureHook:
 
     def pre_prompt(self, state: Any, session_log: SessionLog, context: Any, step_num: int) -> str | None:
         """Make room; gives what the model should know of it."""
-        steps = getattr(state, "steps", None)
-        if isinstance(steps, list):
-            age_results(steps, self._max_age)
-            trim_results(steps, *self._chars)
-        tokens = _estimate(steps if isinstance(steps, list) else [], session_log)
+        found = getattr(state, "steps", None)
+        steps: list[Any] = found if isinstance(found, list) else []
+        self._sizes.keep_small(steps)
+        tokens = (self._sizes.chars + self._log_size.of(session_log) + FIXED_CHARS) // 4
         level = self._budget.classify(tokens)
         self._tell(level, tokens)
         if level == "blocking":
-            return self._empty(state, session_log, step_num)
+            return self._empty(steps, session_log, step_num)
         if level == "error" and self._failures < MOST_FAILURES:
             return self._summarise(session_log, step_num)
         return None
@@ -111,11 +103,11 @@ class ContextPressureHook:
         calls, self._calls = self._calls, 0
         return calls
 
-    def _empty(self, state: Any, session_log: SessionLog, step_num: int) -> str:
-        steps = _range(session_log)
+    def _empty(self, steps: list[Any], session_log: SessionLog, step_num: int) -> str:
+        dropped = _range(session_log)
         text = age_session_entries(session_log, None, KEPT_RESULTS, self._must_preserve)
-        clear_results(state, KEPT_RESULTS)
-        self._record(f"Emergency compaction at step {step_num}: {text or 'old results emptied'}", steps)
+        self._sizes.clear(steps, KEPT_RESULTS)
+        self._record(f"Emergency compaction at step {step_num}: {text or 'old results emptied'}", dropped)
         return "CONTEXT LIMIT: older results are gone. Use what the log says and finish soon."
 
     def _summarise(self, session_log: SessionLog, step_num: int) -> str | None:
@@ -160,11 +152,6 @@ def _window_of(llm: Any) -> int:
     if type(window) is not int or window <= 0:
         return DEFAULT_CONTEXT_WINDOW
     return max(1, window - (reserved if type(reserved) is int and reserved > 0 else 0))
-
-
-def _estimate(steps: list[Any], session_log: SessionLog) -> int:
-    data = sum(len(dumps(s.tool_result.data)) + len(s.tool_call.reasoning or "") for s in steps)
-    return (data + STEP_CHARS * len(steps) + len(session_log.render()) + FIXED_CHARS) // 4
 
 
 def _range(session_log: SessionLog) -> tuple[int, int]:

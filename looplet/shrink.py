@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from looplet.session import SessionLog
+from looplet.types import ToolResult
 from looplet.values import bounded, dumps
 
 RESULT_BUDGET_PER_RESULT = 50_000
@@ -35,13 +36,13 @@ def trim_results(
         per_result_chars: Most characters of one result, as JSON.
         aggregate_chars: Most characters of all together.
     """
-    sizes = {i: len(dumps(s.tool_result.data)) for i, s in enumerate(steps) if _trimmable(s)}
+    sizes = {i: len(dumps(s.tool_result.data)) for i, s in enumerate(steps) if is_whole(s)}
     total = sum(sizes.values())
     for index in sorted(sizes, key=lambda i: -sizes[i]):
         if sizes[index] <= per_result_chars and total <= aggregate_chars:
             break
         result = steps[index].tool_result
-        digest = _digest(result.data, result.result_key)
+        digest = digest_of(result)
         total += len(dumps(digest)) - sizes[index]
         steps[index] = replace(steps[index], tool_result=replace(result, data=digest))
 
@@ -56,7 +57,7 @@ def age_results(steps: list[Any], keep_full: int) -> int:
     """
     aged = 0
     for index in range(max(0, len(steps) - max(0, keep_full))):
-        if _trimmable(steps[index]):
+        if is_whole(steps[index]):
             aged += _digested(steps, index, len(dumps(steps[index].tool_result.data)))
     return aged
 
@@ -85,7 +86,7 @@ class Trimmer:
         if self._seen and (self._seen > len(steps) or steps[self._seen - 1] is not self._last):
             self._forget()
         for index in range(self._seen, len(steps)):
-            if _trimmable(steps[index]):
+            if is_whole(steps[index]):
                 size = len(dumps(steps[index].tool_result.data))
                 self._total += size
                 heappush(self._whole, (-size, index))
@@ -93,7 +94,7 @@ class Trimmer:
         while self._whole and (-self._whole[0][0] > most or self._total > in_all):
             below, index = heappop(self._whole)
             self._total += below
-            if _trimmable(steps[index]):
+            if is_whole(steps[index]):
                 _digested(steps, index, -below)
         self._seen, self._last = len(steps), steps[-1] if steps else None
 
@@ -101,23 +102,24 @@ class Trimmer:
 def _digested(steps: list[Any], index: int, size: int) -> bool:
     """Put a digest in the place of a result of *size* characters, if it is shorter; whether it is."""
     result = steps[index].tool_result
-    digest = _digest(result.data, result.result_key)
+    digest = digest_of(result)
     is_shorter = len(dumps(digest)) < size
     if is_shorter:
         steps[index] = replace(steps[index], tool_result=replace(result, data=digest))
     return is_shorter
 
 
-def _trimmable(step: Any) -> bool:
+def is_whole(step: Any) -> bool:
+    """Whether a step has data that could be shorter: no digest, and not beside an error."""
     data = step.tool_result.data
     done = isinstance(data, dict) and data.get("__compacted__")
     return data is not None and not step.tool_result.error and not done
 
 
-def _digest(data: Any, result_key: str | None) -> dict[str, Any]:
-    where = (
-        {"recall_key": result_key} if result_key else {"note": "left out to save space; ask again if needed"}
-    )
+def digest_of(result: ToolResult) -> dict[str, Any]:
+    """What takes the place of a result's data: `"__compacted__": True`, its beginning, and how much it was."""
+    data, key = result.data, result.result_key
+    where = {"recall_key": key} if key else {"note": "left out to save space; ask again if needed"}
     if isinstance(data, list):
         sample = [_short(item) for item in data[:_SAMPLE]]
         return {"__compacted__": True, "original_count": len(data), "sample": sample, **where}

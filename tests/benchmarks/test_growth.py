@@ -32,6 +32,7 @@ from looplet import (
     run_loop,
     tool,
 )
+from looplet.context import ContextPressureHook
 from looplet.testing import ScriptedChatBackend, call
 from looplet.testing.provider import LocalProvider, ProviderRequest
 from pytest_looplet import use_cassette
@@ -80,11 +81,12 @@ def done(answer: str) -> dict[str, str]:
     return {"answer": answer}
 
 
-def run(steps: int, llm: Any = None, **config: Any) -> None:
+def run(steps: int, llm: Any = None, hooks: Sequence[object] = (), **config: Any) -> None:
     llm = llm or backend(steps)
     limits: dict[str, Any] = {
         "state": DefaultState(max_steps=steps + 1),
         "config": LoopConfig(max_steps=steps + 1, **config),
+        "hooks": list(hooks),
     }
     assert sum(1 for _ in composable_loop(llm, "Add.", [add, done], **limits)) == steps + 1
 
@@ -130,6 +132,15 @@ def test_what_a_scripted_model_remembers():
         return (taken,)
 
     assert_linear(remembered)
+
+
+@pytest.mark.parametrize("window", [10_000_000, 1], ids=["room for all", "no room"])
+def test_a_look_at_how_full_the_window_is(window):
+    def taken(steps: int) -> tuple[int]:
+        llm = backend(steps)
+        return (Counted(lambda: run(steps, llm, [ContextPressureHook(llm, context_window=window)])).calls,)
+
+    assert_linear(taken)
 
 
 def size(folder: Path) -> int:
