@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from looplet.cli.command import NO, OK, Command, fail
-from looplet.text import escape_terminal
+from looplet.text import clip, columns, count, escape_terminal
 
 _ARGS, _TAIL = 30, 20
+Cut: TypeAlias = Callable[[str, int], str]
 _GLYPHS = {"done": "✓", "error": "✗", "llm_error": "✗"}
 
 
@@ -39,7 +40,8 @@ def _show(options: argparse.Namespace) -> int:
         run = _object(trajectory) if trajectory.exists() else {}
         calls = _lines(manifest) if manifest.exists() else []
         times = _object(directory / "volatile.json") if (directory / "volatile.json").exists() else {}
-        text = json.dumps(run, indent=2) if options.json else "\n".join(_report(run, calls, times))
+        told = _report(run, calls, times) if calls or not _is_bare(given, run) else _bare_report(given, run)
+        text = json.dumps(run, indent=2) if options.json else "\n".join(told)
     except _Unreadable as problem:
         fail(str(problem))
         return NO
@@ -83,7 +85,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _report(run: Mapping[str, Any], calls: list[dict[str, Any]], times: Mapping[str, Any]) -> Iterator[str]:
-    steps = [step for step in run.get("steps", ()) if isinstance(step, dict)]
+    steps = _steps(run)
     took = {str(step.get("step_num")): _step_ms(step, times) for step in steps}
     total = sum(took.values()) or sum(_number(c.get("duration_ms")) for c in times.get("calls", calls))
     reason = str(run.get("termination_reason", "unknown"))
@@ -101,11 +103,34 @@ def _report(run: Mapping[str, Any], calls: list[dict[str, Any]], times: Mapping[
     yield _foot(calls) if calls else _saved_foot(run)
 
 
+def _is_bare(given: Path, run: Mapping[str, Any]) -> bool:
+    """Whether *given* is the file of an accepted run: what was done, and neither model calls nor times."""
+    return given.is_file() and not run.get("llm_calls") and not any(map(_step_ms_kept, _steps(run)))
+
+
+def _bare_report(given: Path, run: Mapping[str, Any]) -> Iterator[str]:
+    reason, steps = str(run.get("termination_reason") or "unknown"), _steps(run)
+    head = f"{given.name}  {_GLYPHS.get(reason, '·')} {reason}  {count(len(steps), 'step')}"
+    yield escape_terminal(f"{head}; model calls and times are not kept in this file")
+    if steps:
+        yield ""
+    rows = [_parts(step, clip) for step in steps]
+    numbers, calls = ([escape_terminal(row[place]) for row in rows] for place in (0, 1))
+    wide, far = max(map(len, numbers), default=0), max(map(columns, calls), default=0)
+    for number, call, (*_, tail) in zip(numbers, calls, rows, strict=True):
+        arrow = f"{' ' * (far - columns(call))} → {escape_terminal(tail)}" if tail else ""
+        yield f"{number:<{wide}}  {call}{arrow}"
+
+
 def _foot(calls: list[dict[str, Any]]) -> str:
     sent = sum(_number(c.get("prompt_chars")) for c in calls)
     got = sum(_number(c.get("response_chars")) for c in calls)
     failed = sum(bool(c.get("error")) for c in calls)
     return f"LLM: {len(calls)} calls, {sent:,.0f} in / {got:,.0f} out chars, {failed} errors"
+
+
+def _steps(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [step for step in run.get("steps", ()) if isinstance(step, dict)]
 
 
 def _saved_foot(run: Mapping[str, Any]) -> str:
@@ -130,34 +155,43 @@ def _step_ms(step: Mapping[str, Any], times: Mapping[str, Any]) -> float:
     return _number(known.get("duration_ms", step.get("duration_ms")))
 
 
+def _step_ms_kept(step: Mapping[str, Any]) -> bool:
+    return _step_ms(step, {}) > 0
+
+
 def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _step_line(step: Mapping[str, Any], took_ms: float) -> str:
+    number, head, tail = _parts(step, lambda text, width: text[:width], args_width=_ARGS)
+    linked = step.get("llm_call_indices") or []
+    call = f"call {linked[0]}" if isinstance(linked, list) and linked else ""
+    return escape_terminal(f"{number}  {head} → {tail:<{_TAIL}} [{took_ms:5.0f}ms] {call}")
+
+
+def _parts(step: Mapping[str, Any], cut: Cut, args_width: int = 0) -> tuple[str, str, str]:
+    """A step's number, its call and what came of it; the arguments filled up to *args_width*."""
     result = _mapping(step.get("tool_result"))
     tool = result.get("tool") or _mapping(step.get("tool_call")).get("tool") or "?"
     glyph = "✗" if result.get("error") else "✓"
-    args = str(result.get("args") or result.get("args_summary") or "")
-    linked = step.get("llm_call_indices") or []
-    call = f"call {linked[0]}" if isinstance(linked, list) and linked else ""
-    head = f"#{step.get('step_num')}  {glyph} {tool}({args[:_ARGS]:<{_ARGS}})"
-    return escape_terminal(f"{head} → {_tail(result):<{_TAIL}} [{took_ms:5.0f}ms] {call}")
+    args = cut(str(result.get("args") or result.get("args_summary") or ""), _ARGS)
+    return f"#{step.get('step_num')}", f"{glyph} {tool}({args:<{args_width}})", _tail(result, cut)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _tail(result: Mapping[str, Any]) -> str:
+def _tail(result: Mapping[str, Any], cut: Cut) -> str:
     if result.get("error"):
-        return f"ERROR: {str(result['error'])[:40]}"
+        return f"ERROR: {cut(str(result['error']), 40)}"
     data = result.get("data")
     if isinstance(data, list):
         return f"{len(data)} items"
     if isinstance(data, dict):
         return f"{len(data)} keys"
-    return "" if data is None else str(data)[:30]
+    return "" if data is None else cut(str(data), 30)
 
 
 COMMAND = Command("show", "show a run directory", _arguments, _show)

@@ -1,5 +1,7 @@
 """`looplet show`: a run directory, or the file of a run, in a few lines."""
 
+import json
+
 import pytest
 
 from looplet import tool
@@ -36,11 +38,26 @@ def test_a_saved_run_by_its_folder_or_its_file(name, saved, capsys):
     assert "LLM: 2 calls, tokens not known, 0 errors" in told
 
 
-def test_an_accepted_run_keeps_no_calls(saved, capsys):
+def test_an_accepted_run_is_shown_without_what_it_does_not_keep(saved, capsys):
     assert main(["show", str(saved / "a.run.json")]) == 0
-    told = capsys.readouterr().out
-    assert "✓ done  2 steps" in told
-    assert "LLM: the calls are not kept in this file" in told
+    assert capsys.readouterr().out.splitlines() == [
+        "a.run.json  ✓ done  2 steps; model calls and times are not kept in this file",
+        "",
+        "#1  ✓ look(order_id=7) → 1 keys",
+        "#2  ✓ done(answer=ok)  → 1 keys",
+    ]
+
+
+def test_what_is_cut_says_so(tmp_path, capsys):
+    result = {"tool": "look", "args": "x" * 40, "error": "é\x1b" * 40}
+    run = {"steps": [{"step_num": 9, "tool_result": result}, {"step_num": 10, "tool_call": {"tool": "b"}}]}
+    (tmp_path / "a.run.json").write_text(json.dumps(run))
+    assert main(["show", str(tmp_path / "a.run.json")]) == 0
+    head, _, first, second = capsys.readouterr().out.splitlines()
+    assert head.startswith("a.run.json  · unknown  2 steps; ")
+    assert first.startswith(f"#9   ✗ look({'x' * 29}…) → ERROR: é\\x1bé")
+    assert first.endswith("…")
+    assert second == "#10  ✓ b()"
 
 
 @pytest.mark.parametrize(
