@@ -10,6 +10,10 @@ from typing import NamedTuple, TextIO
 from looplet.errors import LoopletError
 
 OK, NO, USAGE, UNREADABLE, INTERNAL = range(5)
+_EXIT_CODES = (
+    "exit codes: 0 fine, 1 no (a difference, a finding, a gate that failed), 2 a wrong command line, "
+    "3 something that cannot be read or is not there"
+)
 
 
 class Command(NamedTuple):
@@ -27,7 +31,9 @@ def run_command(prog: str, known: Sequence[Command], argv: Sequence[str] | None)
     Raises:
         SystemExit: With 2, for a command line that cannot be parsed.
     """
-    parser = argparse.ArgumentParser(prog=prog, description="Look at, compare, replay and grade agent runs.")
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Look at, compare, replay and grade agent runs.", epilog=_EXIT_CODES
+    )
     chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in known:
         one = chosen.add_parser(command.name, help=command.help, description=command.help)

@@ -38,7 +38,9 @@ def _init(options: argparse.Namespace) -> int:
     kept = [name for name, (text, about) in wanted.items() if not _write(root / name, name, text, about)]
     if settings and not settings.finds_modules:
         print(f"add to {settings.file}: pythonpath = .     so that {SETTINGS[1]}")
-    if kept:
+    if len(kept) == len(wanted):
+        print(f"nothing to do: all {len(wanted)} files are there, and none was changed")
+    elif kept:
         print("what was kept may not fit what is new; start in an empty folder to see them together")
     where = "" if options.directory == "." else f"cd {root} && "
     print(f"next: {where}pytest tests/test_agent.py evals")
@@ -80,5 +82,5 @@ def _write(path: Path, name: str, text: str, about: str) -> bool:
 
 
 COMMAND = Command(
-    "init", "write a working agent, test, evals and CI job into a repository", _arguments, _init
+    "init", "write a working agent, test, evals and CI job; files that are there are kept", _arguments, _init
 )

@@ -58,6 +58,36 @@ def test_it_keeps_what_is_there(tmp_path, capsys):
     assert "add to pytest.ini: pythonpath = ." in out
 
 
+def content(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_second_time_it_changes_nothing_and_says_so(tmp_path, capsys):
+    assert main(["init", str(tmp_path)]) == 0
+    before = content(tmp_path)
+    capsys.readouterr()
+    assert main(["init", str(tmp_path)]) == 0
+    assert content(tmp_path) == before
+    *kept, told, following = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in kept] == [["kept", name] for name in FILES]
+    assert told == "nothing to do: all 6 files are there, and none was changed"
+    assert following == f"next: cd {tmp_path} && pytest tests/test_agent.py evals"
+
+
+def test_what_is_written_beside_what_was_there_may_not_fit(tmp_path, capsys):
+    (tmp_path / "agent.py").write_text("mine")
+    assert main(["init", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "what was kept may not fit what is new" in out
+    assert "nothing to do" not in out
+
+
+def test_the_exit_codes_are_told(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "exit codes: 0 fine, 1 no" in capsys.readouterr().out
+
+
 SETTINGS = {
     "none": ({}, None),
     "a project without settings of pytest": ({"pyproject.toml": "[project]\nname = 'x'\n"}, None),
