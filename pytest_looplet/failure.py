@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -10,6 +9,7 @@ from textwrap import wrap
 from looplet.text import columns, count, escape_terminal, shorten
 from looplet.trajectory.record import Trajectory
 from looplet.trajectory.table import step_table
+from pytest_looplet.names import from_here
 from pytest_looplet.screen import SCREEN
 
 
@@ -101,17 +101,11 @@ def _paths(run: Trajectory, width: int) -> Iterator[str]:
     # A path and a command are never cut: they are there to be copied.
     for key, label in (("cassette", "cassette "), ("run_dir", "run "), ("rerecord", "meant to change it? ")):
         if value := run.metadata.get(key):
-            text = escape_terminal(_from_here(str(value)))
+            text = escape_terminal(from_here(str(value)))
             if columns(label) + columns(text) > width:
                 yield label.rstrip()
                 label = "  "
             yield f"{label}{text}"
-
-
-def _from_here(text: str) -> str:
-    """*text*, a path below the current folder without that folder."""
-    here = os.path.join(os.getcwd(), "")
-    return text.removeprefix(here)
 
 
 def _wrapped(sentence: str, width: int) -> list[str]:

@@ -1,12 +1,18 @@
-"""Test ids as file names."""
+"""Test ids as file names, and files as messages name them."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 
 LONGEST_NAME = 120
 """Characters of a file name before the suffix; some file systems end at 143."""
+
+
+def from_here(path: str | os.PathLike[str]) -> str:
+    """*path* for people: without the current folder where it is below that, so that others may read it."""
+    return os.fspath(path).removeprefix(os.path.join(os.getcwd(), ""))
 
 
 def safe_name(names: list[str]) -> str:

@@ -14,6 +14,7 @@ from looplet.errors import ConfigError
 from pytest_looplet.cassette import Cassette, CassetteError, Interaction, NotRecorded
 from pytest_looplet.cassette.upkeep import read
 from pytest_looplet.marker import marked
+from pytest_looplet.names import from_here
 from pytest_looplet.places import rerecord_command
 from pytest_looplet.settings import PROVIDERS, Settings, settings_of
 
@@ -47,8 +48,9 @@ def _require_cassette(request: pytest.FixtureRequest, cassette: Cassette | None,
     """In replay the model comes from the cassette, so a missing one is what there is to say."""
     if cassette is None or settings.calls_models or Path(cassette.path).exists():
         return
+    path = from_here(cassette.path)
     raise NotRecorded(
-        f"no cassette: {cassette.path} does not exist, so there is nothing to replay. Record it once with\n"
+        f"no cassette: {path} does not exist, so there is nothing to replay. Record it once with\n"
         f"{rerecord_command(request.node)} --looplet-model=PROVIDER:NAME"
     )
 

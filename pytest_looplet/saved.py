@@ -23,7 +23,15 @@ def save_run(node: pytest.Item, name: str, trajectory: Trajectory) -> None:
         return
     count = node.stash[written_key] = node.stash.get(written_key, 0) + 1
     own = safe_name([name]) + (f"-{count}" if count > 1 else "")
-    trajectory.save(Path(folder, *_home(node), own, "trajectory.json"))
+    shareable(trajectory, node.config.rootpath).save(Path(folder, *_home(node), own, "trajectory.json"))
+
+
+def shareable(trajectory: Trajectory, root: Path) -> Trajectory:
+    """*trajectory* as it is written to a file: its cassette as seen from *root*, the same on all machines."""
+    cassette = trajectory.metadata.get("cassette")
+    if not isinstance(cassette, str) or not Path(cassette).is_relative_to(root):
+        return trajectory
+    return trajectory.with_metadata(cassette=Path(cassette).relative_to(root).as_posix())
 
 
 def _home(node: pytest.Item) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from pytest_looplet.cassette.matching import PATTERNS, DriftClass, Normalizer
 from pytest_looplet.cassette.network import guard
 from pytest_looplet.cassette.secrets import scrubs
 from pytest_looplet.cassette.tape import Match, Mode, Rules, Tape
+from pytest_looplet.names import from_here
 
 Policy: TypeAlias = Literal["fail", "warn"]
 Unused: TypeAlias = Literal["error", "ignore"]
@@ -82,7 +83,7 @@ class Cassette:
     def unplayed_report(self) -> str:
         """The recorded calls that were not made, for people; empty if there are none."""
         left, total = self.unplayed, len(self._tape.recording.interactions)
-        return unplayed_text(str(self.path), left, total, self._rules.rerecord) if left else ""
+        return unplayed_text(from_here(self.path), left, total, self._rules.rerecord) if left else ""
 
     @property
     def drifts(self) -> list[Drift]:
@@ -260,11 +261,11 @@ def open_cassette(
     _check_words(mode, match, policy, normalizers, unused)
     file = Path(path)
     text = None if mode == "rewrite" else files.read(file, mend=_mend(rerecord_command))
-    read = None if text is None else _load(text, str(path), _mend(rerecord_command))
+    read = None if text is None else _load(text, from_here(path), _mend(rerecord_command))
     rules = Rules(match, policy, tuple(normalizers), rerecord_command)
     records = mode in ("rewrite", "tail") or (mode == "missing" and read is None)
     plays = mode == "replay" or read is not None
-    tape = Tape(str(path), read, plays=plays, records=records, rules=rules, scrubs=scrubs(redactors))
+    tape = Tape(from_here(path), read, plays=plays, records=records, rules=rules, scrubs=scrubs(redactors))
     tape.allowed.update(allow_hosts)
     tape.blocks = blocks
     tape.only_plays = blocks and tape.only_plays

@@ -20,6 +20,7 @@ from pytest_looplet.report.files import write, write_summary
 from pytest_looplet.report.merge import LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
 from pytest_looplet.rule_use import RuleUse, use_key
+from pytest_looplet.saved import shareable
 from pytest_looplet.settings import ACCEPTED_NOWHERE, settings_of
 
 report_key = pytest.StashKey[SessionReport]()
@@ -50,7 +51,8 @@ def conclude(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> None:
         )
         worse_now = worse(report.comparison) if report.comparison is not None else ()
         report = replace(report, problems=(*report.problems, *worse_now))
-    report = replace(report, departures=departures(report.runs))
+    runs = {name: shareable(run, session.config.rootpath) for name, run in report.runs.items()}
+    report = replace(report, departures=departures(report.runs), runs=runs)
     if report.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = replace(report, exit_status=int(session.exitstatus))

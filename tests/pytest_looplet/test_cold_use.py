@@ -1,12 +1,18 @@
 """What a newcomer meets: ids with an @, files of one name, numbers that are none."""
 
+import shutil
 import socket
 
+import openai  # noqa: F401
 import pytest
 
 # Loaded here once, because an inner session forgets what it loaded.
+import pytest_looplet.cassette.vcr_bridge
+import pytest_looplet.evals.collect
 import pytest_looplet.places
 import pytest_looplet.run  # noqa: F401
+from looplet.trajectory import Trajectory
+from pytest_looplet.recording import accepted_path
 
 SAVES = """
 from looplet.testing import call
@@ -132,3 +138,50 @@ def test_a_server_that_is_not_there_is_named_and_recording_again_is_no_advice(py
     assert any("nothing was recorded: see that the model's server is there" in line for line in told)
     assert not any("meant to change it" in line or ".looplet.yaml" in line for line in told)
     assert not list(pytester.path.rglob("*.looplet.yaml"))
+
+
+SHARED = """
+from looplet import tool
+
+@tool
+def look(at: str) -> str:
+    \"\"\"Look.\"\"\"
+    return at
+
+def test_it(looplet_run, looplet_clock):
+    assert looplet_run("look", tools=[look]).completed
+
+def test_new(looplet_run, looplet_clock):
+    looplet_run("look", tools=[look])
+"""
+
+
+@pytest.mark.slow
+def test_what_is_written_names_no_folder_of_the_machine(pytester, monkeypatch):
+    from looplet.testing import call
+    from looplet.testing.provider import LocalProvider
+
+    monkeypatch.delenv("CI", raising=False)
+    one, two = pytester.mkdir("one"), pytester.path / "two"
+    (one / "test_a.py").write_text(SHARED)
+    monkeypatch.chdir(one)
+    with LocalProvider([call("look", at="x"), call("done", answer="ok")]) as provider:
+        for name, value in provider.env.items():
+            monkeypatch.setenv(name, value)
+        options = ("--rootdir=.", "--looplet-record", "--looplet-model=openai:m", "-k", "test_it")
+        pytester.runpytest(*options).assert_outcomes(passed=1, deselected=1)
+    shutil.copytree(one, two)
+    reports = [f"--looplet-report=r.{kind}" for kind in ("html", "json", "md")]
+    for folder in (one, two):
+        monkeypatch.chdir(folder)
+        result = pytester.runpytest("--rootdir=.", "--looplet-save-runs=runs", *reports)
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*no cassette*: cassettes/test_a/test_new.looplet.yaml does not exist*"])
+        written = [folder / f"r.{kind}" for kind in ("html", "json", "md")]
+        assert not [path for path in written if str(folder) in path.read_text()]
+        assert "cassettes/test_a/test_it.looplet.yaml" in written[0].read_text()
+    saved = [folder / "runs" / "test_a" / "test_it" / "trajectory.json" for folder in (one, two)]
+    assert saved[0].read_bytes() == saved[1].read_bytes()
+    run = Trajectory.load(saved[0])
+    assert run.metadata["cassette"] == "cassettes/test_a/test_it.looplet.yaml"
+    assert accepted_path(run).as_posix() == "cassettes/test_a/test_it.run.json"
