@@ -10,23 +10,15 @@ from typing import Any
 import pytest
 
 from looplet.backends import AnthropicBackend, OpenAIBackend
-from looplet.errors import ConfigError
 from pytest_looplet.cassette import Cassette, CassetteError, Interaction, NotRecorded
 from pytest_looplet.cassette.upkeep import read
 from pytest_looplet.marker import marked
 from pytest_looplet.names import from_here
+from pytest_looplet.no_model import NoJudge, NoModel
 from pytest_looplet.places import rerecord_command
 from pytest_looplet.settings import PROVIDERS, Settings, settings_of
 
 OLLAMA_URL = "http://localhost:11434/v1"
-
-
-class NoModel(ConfigError):
-    """No model is configured, and in replay none is recorded."""
-
-
-class NoJudge(NoModel):
-    """No judge is configured, and in replay none is recorded."""
 
 
 def model_under_test(request: pytest.FixtureRequest, cassette: Cassette | None) -> Any:

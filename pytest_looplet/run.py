@@ -20,7 +20,7 @@ from looplet.types import AgentState, DefaultState
 from pytest_looplet.cassette import Cassette
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.rule_use import note_use, use_of
-from pytest_looplet.run_failed import RunFailed
+from pytest_looplet.run_failed import RunFailed, failure_key
 from pytest_looplet.running import node_of
 from pytest_looplet.saved import save_run
 from pytest_looplet.settings import settings_of
@@ -198,10 +198,6 @@ class LoopletRun:
             if check:
                 raise RunFailed(trajectory, builder.failure) from builder.failure
         return trajectory
-
-
-failure_key = pytest.StashKey[ModelError]()
-"""On an item: what the model's last call came to in a run that died of it."""
 
 
 class _Builder(TrajectoryBuilder):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from looplet.errors import LoopletError
+import pytest
+
+from looplet.errors import LoopletError, ModelError
 from looplet.text import escape_terminal
 from looplet.trajectory import Trajectory
 from pytest_looplet.failure import Miss, report
+
+failure_key = pytest.StashKey[ModelError]()
+"""On an item: what the model's last call came to in a run that died of it."""
 
 NOT_RECORDED = "nothing was recorded: see that the model's server is there and lets you in, then record again"
 """Under a run that died while it was recorded."""

@@ -1,5 +1,6 @@
 """What every test here may use: pytest's own plugin for testing plugins, and how long hypothesis looks."""
 
+import importlib
 import os
 
 import pytest
@@ -10,6 +11,13 @@ except ImportError:
     settings = None
 
 pytest_plugins = ["pytester"]
+
+LOADED_WHEN_NEEDED = (
+    *("pytest_looplet.cassette.vcr_bridge", "pytest_looplet.cassette.format", "pytest_looplet.run"),
+    *("pytest_looplet.evals.collect", "pytest_looplet.evals.batch", "pytest_looplet.evals.yaml_cases"),
+    *("pytest_looplet.provider", "pytest_looplet.cassette.drift"),
+)
+"""Rooms of the plugin that open late. An inner session forgets what it loaded, and YAML's C part does not."""
 
 # No deadline: a machine that does several things at once is slow now and then. In CI the examples are the
 # same in every run, so that red means the change and not the dice.
@@ -31,8 +39,17 @@ def pytest_collection(session: pytest.Session) -> None:
         raise pytest.UsageError("these tests need the tools of development: pip install -e '.[dev]'")
 
 
+@pytest.fixture(scope="session")
+def rooms_are_open() -> None:
+    """All of the plugin is loaded, before the first inner session."""
+    for room in LOADED_WHEN_NEEDED:
+        importlib.import_module(room)
+
+
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def pytester(
+    rooms_are_open: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
     """pytest's own, without the plugins that are installed to be tested beside ours only."""
     names = ("randomly", "recording", "rerunfailures", "inline_snapshot", "syrupy")
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in names))

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from contextvars import Token
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from looplet.errors import ConfigError
 from pytest_looplet.cassette import deck, files
-from pytest_looplet.cassette.drift import Drift, unplayed_text
 from pytest_looplet.cassette.errors import CassetteError, ReplayStopped, UnplayedInteractions
 from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.interception import interception
@@ -22,6 +21,9 @@ from pytest_looplet.cassette.network import guard
 from pytest_looplet.cassette.secrets import scrubs
 from pytest_looplet.cassette.tape import Match, Mode, Rules, Tape
 from pytest_looplet.names import from_here
+
+if TYPE_CHECKING:
+    from pytest_looplet.cassette.drift import Drift
 
 Policy: TypeAlias = Literal["fail", "warn"]
 Unused: TypeAlias = Literal["error", "ignore"]
@@ -83,7 +85,11 @@ class Cassette:
     def unplayed_report(self) -> str:
         """The recorded calls that were not made, for people; empty if there are none."""
         left, total = self.unplayed, len(self._tape.recording.interactions)
-        return unplayed_text(from_here(self.path), left, total, self._rules.rerecord) if left else ""
+        if not left:
+            return ""
+        from pytest_looplet.cassette.drift import unplayed_text
+
+        return unplayed_text(from_here(self.path), left, total, self._rules.rerecord)
 
     @property
     def drifts(self) -> list[Drift]:

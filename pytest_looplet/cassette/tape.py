@@ -11,15 +11,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_looplet.cassette.body import Body, BodyReader
-from pytest_looplet.cassette.drift import Drift, Explainer
 from pytest_looplet.cassette.errors import BudgetSpent, CassetteDrift, NotRecorded, ReplayStopped
 from pytest_looplet.cassette.exchange import MCP, Reply, Request
 from pytest_looplet.cassette.interaction import Interaction, Recording
 from pytest_looplet.cassette.matching import DriftClass, Key, Matcher, Normalizer
 from pytest_looplet.cassette.meter import meter
+
+if TYPE_CHECKING:
+    from pytest_looplet.cassette.drift import Drift, Explainer
 
 Mode: TypeAlias = Literal["replay", "rewrite", "missing", "tail"]
 """`replay`: never touch the network. `rewrite`: record afresh. `missing`: record where there is no cassette.
@@ -250,6 +252,8 @@ class Tape:
         return self.note(CassetteDrift(drift.text, drift))
 
     def _explainer(self, call: Interaction) -> Explainer:
+        from pytest_looplet.cassette.drift import Explainer
+
         of_server = call.request.method == MCP
         number, noun = (self._server_calls, "MCP request") if of_server else (self.calls, "model call")
         return Explainer(self.name, number, self._strict, self._rules.drift, self._rules.rerecord, noun=noun)

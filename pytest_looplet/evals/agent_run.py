@@ -21,8 +21,7 @@ from pytest_looplet.evals.cell import Cell
 from pytest_looplet.evals.failures import HarnessFailed
 from pytest_looplet.evals.module import EvalModule
 from pytest_looplet.evals.outcome import provider_failure
-from pytest_looplet.run import failure_key
-from pytest_looplet.run_failed import RunFailed
+from pytest_looplet.run_failed import RunFailed, failure_key
 from pytest_looplet.saved import save_run
 
 HIDDEN = (Path(__file__), Path(__file__).with_name("at_once.py"))

@@ -32,7 +32,7 @@ from pytest_looplet.evals.results import results_of
 from pytest_looplet.evals.sparing import may_be_spared, spared_key, sparing_of
 from pytest_looplet.evals.thresholds import threshold_of, unknown_names
 from pytest_looplet.ledger import facts_key, note, record
-from pytest_looplet.provider import NoJudge
+from pytest_looplet.no_model import NoJudge
 from pytest_looplet.report.effort import effort_of
 from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.settings import settings_of

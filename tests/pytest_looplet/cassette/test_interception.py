@@ -71,12 +71,12 @@ def test_CA_03_a_client_is_intercepted_whenever_it_is_loaded(
 @pytest.mark.parametrize("client", ["http.client", "urllib.request"])
 def test_CA_03_the_clients_of_the_standard_library_are_intercepted(client: str, tmp_path: Path) -> None:
     ask = {
-        "http.client": "c = {client}.HTTPConnection('127.0.0.1:{port}'); c.request('GET', '/'); c.getresponse()",
-        "urllib.request": "{client}.urlopen('http://127.0.0.1:{port}/')",
+        "http.client": "h = {client}.HTTPConnection('{host}'); h.request('GET', '/'); h.getresponse()",
+        "urllib.request": "{client}.urlopen('http://{host}/')",
     }[client]
     with RawServer(lambda asked: asked.send(b"")) as server:
-        port = server.server_address[1]
-        done = replay(tmp_path, inside=f"import {client}\n    {ask.format(client=client, port=port)}")
+        host = f"127.0.0.1:{server.server_address[1]}"
+        done = replay(tmp_path, inside=f"import {client}\n    {ask.format(client=client, host=host)}")
         assert server.seen == []
     assert "NotRecorded: no cassette for GET /:" in done.stderr
 
