@@ -32,8 +32,13 @@ _NO_EXTRAS = (None,) * len(_EXTRAS)
 _COROUTINE = 0x80  # inspect.CO_COROUTINE; inspect itself is slow to import
 
 
-def drive(script: Script, tools: Any) -> Generator[Step, None, Any]:
-    """Run *script* here and now; yields its steps and returns its trace."""
+def drive(begin: Callable[[], tuple[Script, Any]]) -> Generator[Step, None, Any]:
+    """Run a script here and now; yields its steps and returns its trace.
+
+    Args:
+        begin: Gives the script and the run's tools; called once, when the first step is asked for.
+    """
+    script, tools = begin()
     answer: Any = None
     error: BaseException | None = None
     left = False

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from looplet.config import DomainAdapter, LoopConfig
 from looplet.conversation import Conversation
 from looplet.drive import drive, drive_async
-from looplet.engine.hooks import emit_event
+from looplet.engine.hooks import Script, emit_event
 from looplet.engine.script import script
 from looplet.events import EventPayload
 from looplet.planning import prepare
@@ -158,9 +158,13 @@ def composable_loop(
         ValueError: *tools* is missing, or an argument cannot be what it is.
         TypeError: *llm* is no backend, or is async.
     """
-    run = prepare(llm, task, tools, context, hooks, config, state, session_log, stream, conversation)
-    _refuse_async_backend(llm)
-    return (yield from drive(script(run), run.plan.tools))
+
+    def begin() -> tuple[Script, Any]:
+        run = prepare(llm, task, tools, context, hooks, config, state, session_log, stream, conversation)
+        _refuse_async_backend(llm)
+        return script(run), run.plan.tools
+
+    return drive(begin)  # and not `yield from`, which each step would pass through
 
 
 def async_composable_loop(

@@ -46,6 +46,7 @@ _HEADERS = {
     "step": "STEP",
 }
 _HEADS = {section: f"═══ {name} ═══" for section, name in _HEADERS.items()}
+_RESULTS_HEAD = _HEADS["results"]
 _encode = line_encoder()
 
 
@@ -99,7 +100,11 @@ def build_prompt(
         lines += (heads["facts"], told, "") if told else ()
     if session_log:
         session_log = _session_section(session_log, own.get("session"))
-    lines += _news(session_log, briefing, context_history, heads)
+        lines += (session_log, "")
+    if briefing and briefing.strip():
+        lines += (heads["assessment"], briefing, "")
+    if context_history and context_history != _NO_STEPS:
+        lines += (heads["results"], context_history, "")
     budget = facts.get("budget_remaining", "?")
     word = own.get("step", _HEADERS["step"])
     lines.append(f"═══ {word} {step_number}/{max_steps} — budget: {budget} steps remaining ═══")
@@ -116,32 +121,36 @@ def prompt_head(task: str, tool_catalog: str, heads: Mapping[str, str] = _HEADS)
 
 def build_plain_prompt(
     head: str,
-    session_log: str,
+    session_log: Sequence[str],
     briefing: str,
-    results: str,
+    results: Sequence[str],
     step_number: int,
     max_steps: int,
     budget: int,
     action_prompt: str,
 ) -> str:
-    """What `build_prompt` makes where there are neither facts nor memory, of a `prompt_head`."""
-    if session_log and not session_log.startswith("═══ "):
-        session_log = _session_section(session_log, None)
-    lines = [head, *_news(session_log, briefing, results, _HEADS)]
+    """What `build_prompt` makes where there are neither facts nor memory.
+
+    Args:
+        head: The `prompt_head`.
+        session_log: The lines of the session log, its header first; may be empty.
+        results: The latest results; may be empty.
+    """
+    lines = [head]
+    if session_log:
+        lines += session_log
+        lines.append("")
+    if briefing and briefing.strip():
+        lines += (_HEADS["assessment"], briefing, "")
+    if results:
+        lines.append(_RESULTS_HEAD)
+        lines += results
+        lines.append("")
     lines.append(f"═══ STEP {step_number}/{max_steps} — budget: {budget} steps remaining ═══")
     if budget <= _LOW_BUDGET:
         lines.append(LOW_BUDGET_WARNING)
     lines.append(action_prompt)
     return "\n".join(lines)
-
-
-def _news(session_log: str, briefing: str, results: str, heads: Mapping[str, str]) -> list[str]:
-    lines = [session_log, ""] if session_log else []
-    if briefing and briefing.strip():
-        lines += (heads["assessment"], briefing, "")
-    if results and results != _NO_STEPS:
-        lines += (heads["results"], results, "")
-    return lines
 
 
 def task_text(task: object, fields: Sequence[str] | None = None) -> str:

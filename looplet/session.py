@@ -153,24 +153,27 @@ class SessionLog:
 
         Its cost does not grow with the log. A change made in place shows in the two newest entries only.
         """
-        body = self.render_recent_body(limit)
-        return f"═══ {self.title} ═══\n{body}" if body else ""
+        return "\n".join(self.recent_lines(limit))
 
     def render_recent_body(self, limit: int = 20) -> str:
         """`render_recent` without the header line."""
+        return "\n".join(self.recent_lines(limit)[1:])
+
+    def recent_lines(self, limit: int = 20) -> list[str]:
+        """What `render_recent` joins: the header, then what there is to tell; `[]` without entries."""
         entries, view = self.entries, self._view
         if not entries:
-            return ""
+            return []
         view.follow(entries, limit)
         if self.current_theory or view.entities:
-            lines = self._preamble(view.entities, view.first_entities)
+            lines = [f"═══ {self.title} ═══", *self._preamble(view.entities, view.first_entities)]
         else:
-            lines = ["Steps:"]
+            lines = [f"═══ {self.title} ═══", "Steps:"]
         if len(entries) > limit:
             lines.append(f"  … {len(entries) - limit} earlier steps")
         if limit > 0:
             lines += view.texts[-limit:]
-        return "\n".join(lines)
+        return lines
 
     def _preamble(self, entities: set[str], shown: list[str]) -> list[str]:
         lines = []

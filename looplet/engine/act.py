@@ -20,39 +20,31 @@ from looplet.values import plain_copy
 
 
 def plan_calls(run: Run, reply: Reply) -> None:
-    """Sort a reply's calls into those that become steps and the done call that follows them."""
-    number = run.first_step
-    done_tool = run.plan.done_tool
-    broken = reply.broken
+    """Sort a reply's calls into those that become steps, within the budget, and the done call after them."""
+    plan, number = run.plan, run.first_step
+    left, free_left = run.steps_left(), plan.free_steps - run.free_used
+    specs = plan.tools._tools
     for call in reply.calls:
-        problem = broken.get(call.call_id) if broken else None
-        if call.tool == done_tool and not problem:
+        problem = reply.broken.get(call.call_id) if reply.broken else None
+        is_done = call.tool == plan.done_tool and not problem
+        if is_done and left > 0:
             run.done_call = call
             break
-        pending = Pending(call, number + len(run.pending))
+        pending = Pending(call, number)
         if problem:
             pending.result = failed(call, problem, ErrorKind.PARSE)
             pending.judged = True
-        run.pending.append(pending)
-    _keep_within_budget(run)
-
-
-def _keep_within_budget(run: Run) -> None:
-    left, free_left = run.steps_left(), run.plan.free_steps - run.free_used
-    specs = run.plan.tools._tools
-    for pending in run.pending:
-        if free_left > 0 and (spec := specs.get(pending.call.tool)) is not None and spec.free:
+        if free_left > 0 and not is_done and (spec := specs.get(call.tool)) is not None and spec.free:
             pending.free = True
             free_left -= 1
         elif left > 0:
             left -= 1
         else:
             _refuse_over_budget(pending)
-    if run.done_call is not None and left <= 0:
-        pending = Pending(run.done_call, run.first_step + len(run.pending))
-        _refuse_over_budget(pending)
         run.pending.append(pending)
-        run.done_call = None
+        number += 1
+        if is_done:
+            break
 
 
 def _refuse_over_budget(pending: Pending) -> None:
@@ -71,13 +63,18 @@ def act(run: Run) -> Script:
             if not pending.judged:
                 yield from _judge(run, pending)
     try:
-        waiting = [p for p in run.pending if p.result is None] if run.plan.concurrent else ()
-        if len(waiting) > 1:
+        if run.plan.concurrent and len(waiting := [p for p in run.pending if p.result is None]) > 1:
             yield from _dispatch_together(run, waiting)
-        else:
-            for pending in run.pending:
-                if pending.result is None:
-                    yield from _dispatch_one(run, pending)
+        for pending in run.pending:
+            if pending.result is None:
+                if journal is not None:
+                    yield Save(partial(journal.starting, run, pending))
+                results = yield _body(run, pending)
+                while run.loose:
+                    yield Resolve(run.loose.pop(0))
+                pending.result = results[0]
+                if journal is not None and len(run.pending) > 1:
+                    yield Save(partial(journal.finished, run, pending))
     except BaseException:
         _keep_finished(run)
         raise
@@ -90,7 +87,7 @@ def act(run: Run) -> Script:
             yield from _settle(run, pending)
         else:
             step = record.step(run, pending, clock.now())
-            run.pending.pop(0)
+            del run.pending[0]
             yield step
 
 
@@ -197,20 +194,14 @@ def _deny(
 # ------------------------------------------------------------------ the tool
 
 
-def _dispatch_one(run: Run, pending: Pending) -> Script:
+def _body(run: Run, pending: Pending) -> RunTools:
+    """What starts the tool of a call, told to the observers."""
     plan, call = run.plan, pending.call
-    if plan.journal is not None:
-        yield Save(partial(plan.journal.starting, run, pending))
     for hear in plan.observers.tool_started:
         hear(pending.number, call)
     pending.ran = True
     context = plan.tool_context(run, call, pending.number) if plan.tool_context is not None else None
-    results = yield RunTools((call,), (context,), run)
-    while run.loose:
-        yield Resolve(run.loose.pop(0))
-    pending.result = results[0]
-    if plan.journal is not None and len(run.pending) > 1:
-        yield Save(partial(plan.journal.finished, run, pending))
+    return RunTools((call,), (context,), run)
 
 
 def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:

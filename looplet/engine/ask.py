@@ -57,7 +57,10 @@ def ask(run: Run, brief: str) -> Script:
     if plan.overflow and (run.wire != "text" or len(request.prompt) > plan.max_prompt_tokens):
         answer = _too_long(run, request)
     if answer is None:
-        answer = yield from call(run, request)
+        need = _question(run, request)
+        answer = yield need
+        if not isinstance(answer, ChatReply) or answer.usage is not None or plan.observers.after_model:
+            answer = yield from _taken(run, need.request, answer)
     if not isinstance(answer, ChatReply):
         answer, request = yield from _ask_shrinking(run, request, brief, answer)
     if isinstance(answer, ChatReply):
@@ -151,38 +154,49 @@ def _fall_back_to_text(run: Run, problem: ModelError) -> None:
 
 def call(run: Run, request: Request) -> Script:
     """Send one request until it is answered or cannot be; gives `ChatReply` or `ModelError`."""
+    need = _question(run, request)
+    answer = yield need
+    return (yield from _taken(run, need.request, answer))
+
+
+def _question(run: Run, request: Request) -> Ask:
     plan, observers = run.plan, run.plan.observers
     if observers.model_asked:
         able = capabilities_of(run.llm)
         request = request._replace(provider=able.provider, model=able.model)
         for hear in observers.model_asked:
             hear(run.first_step, request)
-    started = clock.perf() if observers.model_called else 0.0
+    if observers.model_called:
+        run.asked_at = clock.perf()
     run.llm_calls += 1
     run.model_calls += 1
     on_chunk = _chunk_teller(run) if plan.stream_tokens and observers.model_chunk else None
     seconds = plan.llm_timeout_s if plan.deadline_s is None else _timeout(run)
-    answer = yield Ask(run.llm, request, seconds, plan.cancel_token, on_chunk)
-    attempts = 1
+    return Ask(run.llm, request, seconds, plan.cancel_token, on_chunk)
+
+
+def _taken(run: Run, request: Request, answer: ChatReply | ModelError) -> Script:
+    """What comes of the first *answer*: further attempts if it is an error, and news for the observers."""
+    attempts, observers = 1, run.plan.observers
     if not isinstance(answer, ChatReply):
         answer, attempts = yield from _again(run, request, answer)
-    good = isinstance(answer, ChatReply)
-    if good and answer.usage is not None:
-        run.usage = run.usage + answer.usage
-        run.last_input_tokens = answer.usage.input_tokens
+    reply, error = (answer, None) if isinstance(answer, ChatReply) else (None, answer)
+    if reply is not None and reply.usage is not None:
+        run.usage = run.usage + reply.usage
+        run.last_input_tokens = reply.usage.input_tokens
     if observers.model_called:
         told = ModelCall(
             number=run.model_calls,
             step=run.first_step,
             request=request,
-            reply=answer if good else None,
-            error=None if good else answer,
-            duration_ms=(clock.perf() - started) * 1000,
-            attempts=attempts + answer.attempts - 1 if good else attempts,
+            reply=reply,
+            error=error,
+            duration_ms=(clock.perf() - run.asked_at) * 1000,
+            attempts=attempts if reply is None else attempts + reply.attempts - 1,
         )
         for hear in observers.model_called:
             hear(told)
-    if good and observers.decided and hasattr(type(run.llm), "last_fallback"):
+    if reply is not None and observers.decided and hasattr(type(run.llm), "last_fallback"):
         _tell_fallback(run, run.llm.last_fallback)
     return answer
 

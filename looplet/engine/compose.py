@@ -18,6 +18,7 @@ from looplet.prompts import (
     prompt_head,
     task_text,
 )
+from looplet.session import SessionLog
 from looplet.types import DefaultState
 
 LOW_BUDGET = 3
@@ -81,25 +82,26 @@ def own_request(run: Run, brief: str, purpose: Purpose = "step") -> Request:
     """The request for this step where no hook builds the prompt."""
     if run.wire == "thread":
         return _thread_request(run, brief, purpose)
-    if run.plan.build_prompt is not None:
-        prompt = run.plan.build_prompt(**_prompt_fields(run, brief))
+    plan = run.plan
+    if plan.build_prompt is not None:
+        prompt = plan.build_prompt(**_prompt_fields(run, brief))
     else:
         prompt = _default_prompt(run, brief)
-    if run.plan.render_messages is not None:
+    if plan.render_messages is not None:
         prompt = _rendered(run, prompt)
     return _prompt_request(run, prompt, run.wire, purpose)
 
 
 def _default_prompt(run: Run, brief: str) -> str:
-    plan, state = run.plan, run.state
+    plan, state, log = run.plan, run.state, run.session_log
     action_prompt = NATIVE_ACTION_PROMPT if run.wire == "native" else ACTION_PROMPT
-    if type(state) is not DefaultState or state.metadata or plan.memory is not None:
+    if type(state) is not DefaultState or type(log) is not SessionLog or state.metadata or plan.memory:
         return build_prompt(**_prompt_fields(run, brief), action_prompt=action_prompt)
     return build_plain_prompt(
         _head(run, plan.tools.tool_catalog_text()),
-        run.session_log.render_recent(),
+        log.recent_lines(),
         brief,
-        _recent_results(run),
+        _recent_lines(run),
         run.first_step,
         state.max_steps,
         run.steps_left(),
@@ -149,15 +151,19 @@ def _prompt_fields(run: Run, brief: str) -> dict[str, Any]:
 
 
 def _recent_results(run: Run) -> str:
-    state = run.state
+    kind = type(run.state)
     # A state with a summary of its own knows better than we do what the model should see.
-    kind = type(state)
     if kind is DefaultState or getattr(kind, "context_summary", None) is _DEFAULT_SUMMARY:
-        shown = min(len(state.steps), RECENT_RESULTS)
-        text = "\n".join(run.recent) if len(run.recent) == shown else state.context_summary()
-    else:
-        text = state.context_summary()
+        return "\n".join(_recent_lines(run))
+    text = run.state.context_summary()
     return f"{text}\n{run.rejection}" if run.rejection else text
+
+
+def _recent_lines(run: Run) -> Sequence[str]:
+    lines: Sequence[str] = run.recent
+    if len(lines) != min(len(run.state.steps), RECENT_RESULTS):
+        lines = [run.state.context_summary()]
+    return [*(lines or ("",)), run.rejection] if run.rejection else lines
 
 
 def _prompt_request(run: Run, prompt: str, protocol: str, purpose: Purpose) -> Request:

@@ -144,9 +144,13 @@ OBSERVED = tuple(name for name in vars(RunObserver) if not name.startswith("_"))
 
 
 class Observers:
-    """Observers sorted by what they want to hear: one tuple of bound methods for each kind of news."""
+    """Observers sorted by what they want to hear: one tuple of bound methods for each kind of news.
 
-    __slots__ = OBSERVED
+    Attributes:
+        after_model: Whether anybody wants to hear something once the model answered.
+    """
+
+    __slots__ = (*OBSERVED, "after_model")
 
     run_started: Sequence[Callable[..., None]]
     step_started: Sequence[Callable[..., None]]
@@ -167,6 +171,7 @@ class Observers:
             for name in OBSERVED:
                 if _hears(observer, name):
                     setattr(self, name, (*getattr(self, name), getattr(observer, name)))
+        self.after_model = bool(self.model_called or self.decided)
 
 
 def _hears(observer: object, name: str) -> bool:

@@ -159,7 +159,6 @@ class Pending:
         call: ToolCall,
         number: int,
         result: ToolResult | None = None,
-        *,
         judged: bool = False,
         ran: bool = False,
         free: bool = False,
@@ -185,6 +184,7 @@ class Run:
         rejection: Why the last done was turned down.
         stop_request: Stop reason that a hook asked for; the run ends with this iteration.
         final_output: Arguments of the accepted done call.
+        asked_at: When the question that is out was sent, if an observer wants to know how long it took.
         told_head: The task and the tools as the last prompt had them, and the text that they are in it.
         loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
     """
@@ -213,6 +213,7 @@ class Run:
         self.stop_request: str | None = None
         self.llm_calls = 0
         self.model_calls = 0
+        self.asked_at = 0.0
         self.usage = Usage()
         self.parse_failures = 0
         self.answer_asked = False
@@ -234,10 +235,10 @@ class Run:
 
     def steps_left(self) -> int:
         """Steps that may still be taken at a cost."""
-        state, limit = self.state, self.plan.step_limit
+        state = self.state
         if isinstance(state, DefaultState):
-            return state.max_steps - (len(state.steps) + self.offset - self.free_used)
-        left = state.budget_remaining
+            return state.max_steps - len(state.steps) - self.offset + self.free_used
+        left, limit = state.budget_remaining, self.plan.step_limit
         if limit is None:
             return left
         return min(left, limit - (self.next_number() - 1 - self.free_used))

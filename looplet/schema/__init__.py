@@ -7,6 +7,6 @@ nothing.
 """
 
 from looplet.schema.check import Check, check_schema, compile_schema, violations
-from looplet.schema.objects import plain_members
+from looplet.schema.objects import SCALAR_KINDS, plain_members
 
-__all__ = ["Check", "check_schema", "compile_schema", "plain_members", "violations"]
+__all__ = ["SCALAR_KINDS", "Check", "check_schema", "compile_schema", "plain_members", "violations"]

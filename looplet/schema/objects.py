@@ -26,8 +26,13 @@ OBJECT_KEYWORDS = frozenset(
 )
 """What is said of an object's members, and tested together."""
 
-_SCALAR_TYPES = ("string", "integer", "number", "boolean", "null")
 _SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+
+SCALAR_KINDS: dict[str | None, frozenset[type]] = {
+    word: frozenset(TYPES[word]) for word in ("string", "integer", "number", "boolean", "null")
+} | {None: _SCALARS}
+"""The Python types that fit each type of scalar, and those of all where none is named."""
+
 _SAYS_MORE = (KEYWORDS.keys() - {"type"}) | OBJECT_KEYWORDS
 _SAYS_NO_MORE_THAN_KINDS = (_SAYS_MORE - {"properties", "required", "additionalProperties"}).isdisjoint
 
@@ -83,7 +88,7 @@ def _plain_kinds(schema: object) -> frozenset[type]:
     if "type" not in schema:
         return _SCALARS
     word = schema["type"]
-    return frozenset(TYPES[word]) if word in _SCALAR_TYPES else frozenset()
+    return SCALAR_KINDS.get(word, frozenset()) if isinstance(word, str) else frozenset()
 
 
 def _only_closed(schema: Schema) -> bool:

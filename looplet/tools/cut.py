@@ -69,19 +69,20 @@ def cut(value: Any, limit: int = RESULT_CHARS) -> Any:
 
 def _is_small(value: object) -> bool:
     """Whether *value* is a scalar, a short text or a short flat dict: most results are, and cost no walk."""
-    kind = type(value)
-    if kind in _NUMBERS or (kind is str and len(value) < 1000):  # type: ignore[arg-type]
-        return True
-    if kind is not dict or len(value) > 20:  # type: ignore[arg-type]
+    if type(value) is not dict:
+        return _is_short(value)
+    if len(value) > 20:
         return False
-    items: dict[Any, Any] = value  # type: ignore[assignment]
-    for key, item in items.items():
-        kind = type(item)
-        if kind not in _NUMBERS and not (kind is str and len(item) < 1000):
+    for key, item in value.items():
+        if type(item) not in _NUMBERS and not _is_short(item):
             return False
         if type(key) is not str or len(key) > 1000:
             return False
     return True
+
+
+def _is_short(value: object) -> bool:
+    return type(value) in _NUMBERS or (type(value) is str and len(value) < 1000)
 
 
 class _Cutter:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from looplet.errors import ConfigError
-from looplet.schema import Check, compile_schema, plain_members
+from looplet.schema import SCALAR_KINDS, Check, compile_schema, plain_members
 from looplet.tools.probe import Takes, probe
 
 LABEL_TYPES = {
@@ -42,22 +42,28 @@ class Door:
         brief: Whether the body took next to no time when it last ran on a thread.
     """
 
-    __slots__ = ("_check", "_schema", "brief", "execute", "kinds", "names", "parameters", "required", "takes")
+    __slots__ = ("_check", "brief", "execute", "kinds", "names", "parameters", "required", "takes")
 
     def __init__(self, spec: ToolSpec) -> None:
         self.execute = spec.execute
         self.parameters = spec.parameters
-        self.takes = probe(spec.execute)
-        self._schema = schema = _schema_at_door(spec, self.takes)
-        # The simple form cannot be wrong: it is compiled for arguments that do not fit at first sight.
-        self._check: Check | None = compile_schema(schema) if spec.is_json_schema else None
-        self.names = frozenset(schema["properties"]) | self.takes.names
-        kinds = plain_members(schema)
+        self.takes = takes = probe(spec.execute)
+        self._check: Check | None = None
+        self.brief = False
+        if spec.is_json_schema:
+            schema = _declared_at_door(spec.parameters, takes)
+            self._check = compile_schema(schema)
+            self.names = takes.names.union(schema["properties"])
+            self.required = frozenset(schema["required"])
+            kinds = plain_members(schema)
+        else:
+            # It cannot be wrong: its schema is made for arguments that do not fit at first sight.
+            self.names = takes.names.union(spec.parameters)
+            self.required = frozenset(takes.required)
+            kinds = _kinds_of(spec.parameters, takes)
         for name in [name for name in kinds if name == "ctx" or str(name)[:2] == "__"]:
             del kinds[name]  # not the model's to give, or not the tool's to get
         self.kinds = kinds
-        self.required = frozenset(schema["required"])
-        self.brief = False
 
     def fitting(self, args: dict[str, Any]) -> dict[str, Any] | None:
         """A copy of *args* if one look tells that they fit, as it mostly does; None if `check` has to say."""
@@ -70,7 +76,7 @@ class Door:
     def check(self, args: dict[str, Any]) -> list[str]:
         """The violations of *args*."""
         if self._check is None:
-            self._check = compile_schema(self._schema)
+            self._check = compile_schema(_labelled_at_door(self.parameters, self.takes))
         return self._check(args)
 
 
@@ -154,26 +160,45 @@ class ToolSpec:
         return door
 
 
-def _schema_at_door(spec: ToolSpec, takes: Takes) -> dict[str, Any]:
-    """What is declared, and on top that which `execute` could not be called with."""
-    if spec.is_json_schema:
-        # That they are an object is known of arguments.
-        declared, open_words = {k: v for k, v in spec.parameters.items() if k != "type"}, _OPEN_WORDS
-        properties = declared["properties"]
-        required = [*_names_in(declared.get("required", ())), *takes.required]
-    else:
-        # A label that names no type promises none; what must be given, `execute` knows best.
-        declared, open_words = {}, frozenset[str]()
-        properties = {
-            name: {"type": word} if (word := _type_named(label)) else {}
-            for name, label in spec.parameters.items()
-        }
-        required = list(takes.required)
-    schema = {**declared, "properties": properties, "required": list(dict.fromkeys(required))}
-    if not takes.anything and not open_words.intersection(declared) and isinstance(properties, dict):
-        also = {name: True for name in takes.names if name not in properties}
-        schema |= {"properties": {**properties, **also}, "additionalProperties": False}
-    return schema
+def _declared_at_door(parameters: dict[str, Any], takes: Takes) -> dict[str, Any]:
+    """What a JSON Schema declares, and on top that which `execute` could not be called with."""
+    # That they are an object is known of arguments.
+    declared = {word: said for word, said in parameters.items() if word != "type"}
+    required = [*_names_in(declared.get("required", ())), *takes.required]
+    schema = {**declared, "required": list(dict.fromkeys(required))}
+    closed = not takes.anything and _OPEN_WORDS.isdisjoint(declared)
+    return _closed(schema, takes) if closed and isinstance(declared["properties"], dict) else schema
+
+
+def _labelled_at_door(parameters: dict[str, Any], takes: Takes) -> dict[str, Any]:
+    """The same of the simple form. What must be given, `execute` knows best."""
+    properties = {
+        # A label that names no type promises none.
+        name: {"type": word} if (word := _type_named(label)) else {}
+        for name, label in parameters.items()
+    }
+    schema = {"properties": properties, "required": list(takes.required)}
+    return schema if takes.anything else _closed(schema, takes)
+
+
+def _closed(schema: dict[str, Any], takes: Takes) -> dict[str, Any]:
+    known = schema["properties"]
+    also = {name: True for name in takes.names if name not in known}
+    return {**schema, "properties": {**known, **also}, "additionalProperties": False}
+
+
+def _kinds_of(parameters: dict[str, Any], takes: Takes) -> dict[str, frozenset[type]]:
+    """What `plain_members` gives for `_labelled_at_door`, without the schema."""
+    kinds = {}
+    for name, label in parameters.items():
+        word = _type_named(label)
+        if word not in ("array", "object"):
+            kinds[name] = SCALAR_KINDS[word]
+    if not takes.anything:
+        for name in takes.names:
+            if name not in parameters:
+                kinds[name] = SCALAR_KINDS[None]
+    return kinds
 
 
 def _names_in(required: object) -> Sequence[str]:
