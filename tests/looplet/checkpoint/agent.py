@@ -1,6 +1,7 @@
 """An agent for the crash tests: forty steps, each of which appends a line to a file.
 
-`python agent.py FOLDER [POINT STEP]` prints each step it is handed and kills itself at the named point.
+`python agent.py FOLDER [POINT STEP]` makes the file FOLDER/up when it is about to run, prints each step it
+is handed and kills itself at the named point.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def run(folder: Path, killer: Killer, **config: Any) -> Any:
 
 def main(folder: str, point: str = "", step: str = "0") -> None:
     killer = Killer(point, int(step))
+    Path(folder, "up").touch()
     for taken in run(Path(folder), killer):
         sys.stdout.write(f"{taken.number} {taken.tool_call.tool} {taken.tool_result.error or ''}\n")
         sys.stdout.flush()

@@ -29,6 +29,13 @@ class Attempts:
         command = [sys.executable, str(AGENT), str(self.folder), *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
+    def wait_until_up(self, process: subprocess.Popen[str]) -> None:
+        """Wait for Python to have started; where that is slow, no life would ever get to its first step."""
+        up = self.folder / "up"
+        while process.poll() is None and not up.exists():
+            time.sleep(0.005)
+        up.unlink(missing_ok=True)
+
     def finish(self, process: subprocess.Popen[str]) -> bool:
         """Wait for one life to end; whether the run is done."""
         out, err = process.communicate(timeout=60)
@@ -82,7 +89,8 @@ def test_CK_01_killed_at_random_300_times(tmp_path: Path) -> None:
         done = False
         while not done:
             process = attempts.start()
-            time.sleep(chance.uniform(0.05, 0.35))
+            attempts.wait_until_up(process)
+            time.sleep(chance.uniform(0, 0.25))
             process.kill()
             done = attempts.finish(process)
         attempts.check()

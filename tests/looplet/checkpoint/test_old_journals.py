@@ -28,7 +28,7 @@ class Remembers:
         self.steps.append(['ä 😀 " \\ \x07 \u2028', 1.5, None, len(self.steps)])
 
     def save_state(self) -> Any:
-        return self.steps
+        return list(self.steps)
 
     def load_state(self, state: Any) -> None:
         self.steps = state
