@@ -117,7 +117,7 @@ def is_whole(step: Any) -> bool:
 
 
 def digest_of(result: ToolResult) -> dict[str, Any]:
-    """What takes the place of a result's data: `"__compacted__": True`, its beginning, and how much it was."""
+    """What takes the place of a result's data: `"__compacted__": True`, its beginning, and its size."""
     data, key = result.data, result.result_key
     where = {"recall_key": key} if key else {"note": "left out to save space; ask again if needed"}
     if isinstance(data, list):
