@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 OURS = ("looplet", "pytest_looplet")
 HOUSE = Path(__file__).parent.parent
-HIDDEN = tuple(
-    f"{folder}{os.sep}"
-    for folder in {
-        str(HOUSE / "looplet"),
-        str(HOUSE / "pytest_looplet"),
-        sysconfig.get_path("purelib"),
-        sysconfig.get_path("platlib"),
-        sysconfig.get_path("stdlib"),
-    }
-)
+
+
+@functools.cache
+def _hidden() -> tuple[str, ...]:
+    """How the paths of files begin that are no user's."""
+    import sysconfig  # slow to load, and most tests pass
+
+    libraries = {sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")}
+    return tuple(f"{folder}{os.sep}" for folder in {*libraries, *(str(HOUSE / name) for name in OURS)})
 
 
 def show_own_frames(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -44,7 +43,7 @@ def show_own_frames(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
 
 
 def _is_own(entry: TracebackEntry) -> bool:
-    return not str(entry.path).startswith(HIDDEN)
+    return not str(entry.path).startswith(_hidden())
 
 
 def _own(excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:

@@ -20,8 +20,7 @@ def known_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in sorted(environ):
-        value = environ[name].strip()
-        if is_secret_name(name) and _is_telling(value):
+        if is_secret_name(name) and _is_telling(value := environ[name].strip()):
             found.setdefault(value, name)
     return found
 

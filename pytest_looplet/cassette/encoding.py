@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from pytest_looplet.cassette.members import must_be
-from pytest_looplet.cassette.yaml_out import OneLine
+from pytest_looplet.cassette.one_line import OneLine
 
 Shown: TypeAlias = dict[str, Any]
 """The members that say what a body is: one of `json`, `events`, `text`, `base64`, perhaps a `style`."""

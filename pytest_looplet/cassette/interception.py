@@ -63,7 +63,6 @@ class _Interception:
         Raises:
             HTTPLibraryUnseen: it does not.
         """
-        _check_vcrpy()
         with self._lock:
             if self._context is None and only_plays and CLIENTS.isdisjoint(sys.modules):
                 self._watch.start()
@@ -89,6 +88,7 @@ class _Interception:
 
     def _install(self) -> None:
         if self._context is None:
+            _check_vcrpy()
             self._context = _bridge().install()
         self._watch.stop()
 

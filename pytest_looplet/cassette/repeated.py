@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from looplet.line_delta import decode, encode
 from pytest_looplet.cassette.body import Body
 from pytest_looplet.cassette.members import member, must_be
-from pytest_looplet.cassette.yaml_out import OneLine
+from pytest_looplet.cassette.one_line import OneLine
 
 Place: TypeAlias = "tuple[str | int, ...]"
 """Keys and positions from the outside in."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
-from looplet.redact import Redactor, is_secret_header, is_secret_query
+from looplet.redact import Redactor, is_secret_header, is_secret_query, known_secrets
 from pytest_looplet.cassette.body import Body
 from pytest_looplet.cassette.encoding import bytes_of, shown, strict_json, style_of, styled
 from pytest_looplet.cassette.exchange import Headers, Reply, Request
+from pytest_looplet.cassette.one_line import OneLine
 from pytest_looplet.cassette.tape import Scrubs
-from pytest_looplet.cassette.yaml_out import OneLine
 
 _Leaf: TypeAlias = tuple[Any, Any, str]
 """Where a text stands: its container, its key there, and the text."""
@@ -20,12 +22,22 @@ _Leaf: TypeAlias = tuple[Any, Any, str]
 
 def scrubs(redactors: Sequence[Callable[[str], str]] = ()) -> Scrubs:
     """What takes secrets out of requests and replies, with the environment as it is now."""
-    redactor = Redactor.of_environment(extra=redactors)
+    redactor = (
+        Redactor.of_environment(extra=redactors)
+        if redactors
+        else _redactor(tuple(known_secrets(os.environ).items()))
+    )
     return Scrubs(
         redactor.value,
         lambda request, body: scrub_request(redactor, request, body),
         lambda reply: scrub_reply(redactor, reply),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _redactor(secrets: tuple[tuple[str, str], ...]) -> Redactor:
+    """The redactor of many cassettes that are opened one after another, while the environment stays."""
+    return Redactor(dict(secrets))
 
 
 def scrub_request(redactor: Redactor, request: Request, body: Body | None) -> Request:

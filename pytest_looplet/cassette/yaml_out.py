@@ -10,19 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
-Plain: TypeAlias = Any
-"""None, bool, int, finite float, str, list and dict with str keys, nested; or `OneLine` of that."""
-
-
-@dataclass(frozen=True, slots=True)
-class OneLine:
-    """A value to be written as JSON on a single line."""
-
-    value: Plain
-
+from pytest_looplet.cassette.one_line import OneLine, Plain
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_ ,./()?!;=+*&%$@^<>'\u00a1-\u1fff-]*(?<! )")
 _TAKEN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})

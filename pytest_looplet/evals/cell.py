@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,16 +27,16 @@ class Cell:
         case: The case; for a saved run, one made of its folder's name.
         trial: Which repetition, from 1.
         saved: The run directory that is graded instead of running the agent, or None.
+        id: How the cell is called in test ids and file names: the first trial has the case's own id.
     """
 
     case: Case
     trial: int = 1
     saved: Path | None = None
+    id: str = field(init=False, compare=False)
 
-    @property
-    def id(self) -> str:
-        """How the cell is called in test ids and file names: the first trial has the case's own id."""
-        return run_name(self.case.id, self.trial)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", run_name(self.case.id, self.trial))
 
 
 def cells_of(cases: Sequence[Case], trials: int) -> list[Cell]:
@@ -105,6 +105,8 @@ def tag_marks(config: pytest.Config, tags: Iterable[str], where: str) -> list[py
 
 def cell_of(item: pytest.Item) -> Cell | None:
     """The cell that *item* judges, or None if it is no eval."""
-    callspec = getattr(item, "callspec", None)
-    cell = callspec.params.get("ctx") if callspec is not None else None
-    return cell if isinstance(cell, Cell) else None
+    try:
+        cell = item.callspec.params["ctx"]  # type: ignore[attr-defined]
+    except (AttributeError, KeyError):
+        return None
+    return cell if type(cell) is Cell else None

@@ -119,12 +119,11 @@ class EvalHooks:
             else:
                 self._keep_installed(file)
                 see_to_it(file, cell, item)
+        at_work.append(item)
         try:
-            if cell is None:
-                return (yield)
-            with at_work(item):
-                return (yield)
+            return (yield)
         finally:
+            at_work.pop()
             if self._kept_for is not None and (nextitem is None or nextitem.parent is not self._kept_for):
                 self._kept_for = None
                 self._kept.close()

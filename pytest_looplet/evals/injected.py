@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,26 +9,17 @@ import pytest
 from looplet.evals.context import EvalContext
 from pytest_looplet.evals.results import context_for
 
-_at_work: list[pytest.Item] = []
+at_work: list[pytest.Item] = []
+"""The item that runs, last: its `ctx` is asked for.
 
-
-@contextmanager
-def at_work(item: pytest.Item) -> Iterator[None]:
-    """The block runs *item*: its `ctx` is asked for inside.
-
-    The fixture does not ask for `request`, which would cost each eval a tenth of its time.
-    """
-    _at_work.append(item)
-    try:
-        yield
-    finally:
-        _at_work.pop()
+The fixture does not ask for `request`, which would cost each eval a tenth of its time.
+"""
 
 
 @pytest.fixture(name="ctx")
 def ctx() -> EvalContext:
     """The finished run that this eval looks at."""
-    return context_for(_at_work[-1].config, _at_work[-1])
+    return context_for(at_work[-1].config, at_work[-1])
 
 
 @pytest.fixture(name="llm")
