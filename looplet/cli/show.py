@@ -87,7 +87,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _report(run: Mapping[str, Any], calls: list[dict[str, Any]], times: Mapping[str, Any]) -> Iterator[str]:
     steps = _steps(run)
     took = {str(step.get("step_num")): _step_ms(step, times) for step in steps}
-    total = sum(took.values()) or sum(_number(c.get("duration_ms")) for c in times.get("calls", calls))
+    total = sum(took.values()) or sum(_number(call.get("duration_ms")) for call in _timed_calls(times, calls))
     reason = str(run.get("termination_reason", "unknown"))
     run_id = str(times.get("run_id") or run.get("run_id") or "-")
     glyph = _GLYPHS.get(reason, "·")
@@ -129,6 +129,11 @@ def _foot(calls: list[dict[str, Any]]) -> str:
     return f"LLM: {len(calls)} calls, {sent:,.0f} in / {got:,.0f} out chars, {failed} errors"
 
 
+def _timed_calls(times: Mapping[str, Any], calls: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+    timed = times.get("calls", calls)
+    return [_mapping(call) for call in timed] if isinstance(timed, list) else []
+
+
 def _steps(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [step for step in run.get("steps", ()) if isinstance(step, dict)]
 
@@ -151,7 +156,7 @@ def _saved_foot(run: Mapping[str, Any]) -> str:
 
 
 def _step_ms(step: Mapping[str, Any], times: Mapping[str, Any]) -> float:
-    known = times.get("steps", {}).get(str(step.get("step_num")), {})
+    known = _mapping(_mapping(times.get("steps")).get(str(step.get("step_num"))))
     return _number(known.get("duration_ms", step.get("duration_ms")))
 
 

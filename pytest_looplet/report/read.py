@@ -12,12 +12,27 @@ from looplet.errors import LoopletError
 from looplet.evals.compare import Change, Comparison, Judged, Key
 from looplet.evals.spent import Spent
 from looplet.trajectory import Trajectory
+from looplet.values import bounded
 from pytest_looplet.report.accepted import accepted_from
 from pytest_looplet.report.model import SCHEMA, EvalRow, GateRow, SessionReport, TestRow
 from pytest_looplet.report.timeless import timed
 from pytest_looplet.rule_use import RuleUse
 
 R = TypeVar("R", EvalRow, TestRow, GateRow)
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "Standing": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "bool": (bool,),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+    "dict[str, float]": (dict,),
+    "dict[str, Any]": (dict,),
+    "tuple[dict[str, Any], ...]": (list, tuple),
+}
+"""What JSON holds for a field of a row, by its annotation."""
 
 
 class ReportUnreadable(LoopletError):
@@ -76,8 +91,18 @@ def report_from(content: Mapping[str, Any]) -> SessionReport:
 
 
 def _row(kind: type[R], content: Mapping[str, Any], **more: Any) -> R:
-    known = {f.name for f in fields(kind)}
-    return kind(**{name: value for name, value in content.items() if name in known} | more)
+    known = {f.name: str(f.type) for f in fields(kind)}
+    given = {name: value for name, value in content.items() if name in known}
+    for name, value in given.items():
+        if not _fits(value, known[name]):
+            raise TypeError(f"{name} of a row is {bounded(repr(value), 60)}")
+    return kind(**given | more)
+
+
+def _fits(value: object, annotation: str) -> bool:
+    if annotation == "dict[str, float]" and isinstance(value, dict):
+        return all(isinstance(number, (int, float)) for number in value.values())
+    return isinstance(value, _KINDS[annotation])
 
 
 def _eval_ms(row: Mapping[str, Any], timing: Mapping[str, Any]) -> float:

@@ -70,6 +70,19 @@ def test_what_another_command_shows_says_which(name, command, tmp_path, capsys):
     assert f"{given} is no run: looplet {command} {given}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "times",
+    [{"steps": {"1": "soon"}}, {"steps": [1]}, {"calls": 3}, {"calls": ["x"]}],
+    ids=["step", "steps", "calls", "call"],
+)
+def test_CL_02_times_that_are_none_are_left_out(times, tmp_path, capsys):
+    run = {"steps": [{"step_num": 1, "tool_call": {"tool": "look"}}], "llm_calls": [{}]}
+    (tmp_path / "trajectory.json").write_text(json.dumps(run))
+    (tmp_path / "volatile.json").write_text(json.dumps(times))
+    assert main(["show", str(tmp_path)]) == 0
+    assert "0ms" in capsys.readouterr().out
+
+
 def test_a_file_that_is_no_run(tmp_path, capsys):
     (tmp_path / "x.txt").write_text("no run")
     assert main(["show", str(tmp_path / "x.txt")]) == 1

@@ -101,6 +101,18 @@ def test_CL_02_a_file_that_is_no_report_says_so(content, why, tmp_path):
         read_report(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("blame", []), ("standing", None), ("score", "1"), ("metrics", {"a": "x"}), ("order", {}), ("case", 1)],
+)
+def test_CL_02_a_row_with_a_field_of_another_type_is_damaged(report, field, value, tmp_path):
+    content = json.loads(report.to_json())
+    content["evals"][0][field] = value
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(ReportUnreadable, match=rf"damaged, TypeError: {field} of a row is"):
+        read_report(tmp_path / "r.json")
+
+
 @pytest.mark.parametrize("must", [False, True])
 def test_a_required_eval_that_no_part_ran_is_named(report, must):
     name = "evals/eval_b.py::eval_safe"
