@@ -22,7 +22,15 @@ class Turns:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """Wait for a turn, in a thread."""
+        """Wait for a turn, in a thread.
+
+        Not in one that runs an event loop: those who have the turns may need that loop to go on. Such a call
+        stops its loop until it is answered, so that each loop makes at most one beyond the number.
+        """
+        if _runs_a_loop():
+            with self._lock:
+                self._free -= 1
+            return
         mine = threading.Event()
         if not self._has_one(mine.set):
             mine.wait()
@@ -41,7 +49,7 @@ class Turns:
     def give_back(self) -> None:
         """End a turn; whoever waits longest has it now."""
         with self._lock:
-            if not self._waiting:
+            if not self._waiting or self._free < 0:
                 self._free += 1
                 return
             wake = self._waiting.popleft()
@@ -49,7 +57,7 @@ class Turns:
 
     def _has_one(self, wake: Callable[[], object]) -> bool:
         with self._lock:
-            if self._free:
+            if self._free > 0:
                 self._free -= 1
                 return True
             self._waiting.append(wake)
@@ -62,6 +70,14 @@ class Turns:
                 self._waiting.remove(wake)
                 return
         self.give_back()
+
+
+def _runs_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Limits:

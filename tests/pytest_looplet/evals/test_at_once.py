@@ -54,6 +54,21 @@ CAPTURED = """
     import dataclasses
     import openai
 """
+MIXED = """
+    from looplet.backends import AsyncOpenAIBackend
+    @pytest.fixture
+    def looplet_agent(looplet_run):
+        async def run(case):
+            if case.id in ("c1", "c4"):  # a sync client, on the event loop, while others wait for replies
+                await asyncio.sleep(0.5)
+                return looplet_run(case.task, tools=[])
+            async with openai.AsyncOpenAI() as client:
+                model = AsyncOpenAIBackend(client, model="m")
+                return await looplet_run.async_(case.task, llm=model, tools=[])
+        return run
+    import asyncio
+    import openai
+"""
 AGENTS = {"sync": SYNC, "async": ASYNC, "any SDK": CAPTURED}
 
 
@@ -146,6 +161,21 @@ def test_one_provider_has_a_limit_of_its_own(how, agent, ask, suite):
     limits = ("--looplet-concurrency=6", "--looplet-concurrency=127.0.0.1=2")
     ask(model, how, *limits).assert_outcomes(passed=12)
     assert model.most == 2
+
+
+def test_a_sync_call_on_the_event_loop_does_not_wait_for_calls_that_need_the_loop(suite, monkeypatch):
+    suite.cases(CASES)
+    suite.evals(EVALS)
+    suite.agent(MIXED)
+    model = Model(delay_s=0.4)
+    options = ("--looplet-live", "--looplet-concurrency=6", "--looplet-concurrency=127.0.0.1=1")
+    with LocalProvider(model) as provider:
+        for name, value in provider.env.items():
+            monkeypatch.setenv(name, value)
+        plugin = ("-p", "pytest_looplet.plugin", "-p", "no:cacheprovider", "--looplet-model=openai:m")
+        result = suite.pytester.runpytest_subprocess(*plugin, *options, timeout=60)
+    result.assert_outcomes(passed=12)
+    assert model.most <= 2  # one more than the limit, for the one loop
 
 
 def test_under_xdist_each_case_runs_once(ask, suite):
