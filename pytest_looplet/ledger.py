@@ -22,7 +22,8 @@ from pytest_looplet.keys import lend
 from pytest_looplet.places import own_id
 from pytest_looplet.safe import make_safe, sendable
 from pytest_looplet.servers import watch_servers
-from pytest_looplet.settings import settings_of
+from pytest_looplet.settings import Settings, settings_of
+from pytest_looplet.sharing import runs_all_in_each
 from pytest_looplet.spending import share_spending, watch_spending
 from pytest_looplet.wide import watch
 
@@ -221,6 +222,8 @@ def start(config: pytest.Config) -> None:
         return
     refuse_mixed_installation()
     settings = settings_of(config)
+    if runs_all_in_each(config):
+        refuse_to_overwrite(settings)
     keeper_of(config)
     watch(config)
     watch_servers(config)
@@ -254,6 +257,26 @@ def refuse_mixed_installation() -> None:
         f"the package looplet {version} is installed beside pytest-looplet; both bring a package looplet: "
         "pip uninstall looplet, then pip install --force-reinstall pytest-looplet"
     )
+
+
+def refuse_to_overwrite(settings: Settings) -> None:
+    """With `--dist=each` every process runs everything, so each would write the same files.
+
+    Raises:
+        pytest.UsageError: something is to be written; the text says how to do it instead.
+    """
+    writes = {
+        "--looplet-report": settings.reports,
+        "--looplet-save-runs": settings.save_runs,
+        "--looplet-baseline": settings.baseline,
+        "--looplet-accept": settings.accept,
+        "a recording": settings.mode != "replay",
+    }
+    if asked := ", ".join(name for name, value in writes.items() if value):
+        raise pytest.UsageError(
+            f"--dist=each runs everything in every environment, and {asked} would hold what the last of them "
+            "wrote: run pytest once for each environment, with -n or without"
+        )
 
 
 def record(config: pytest.Config) -> None:

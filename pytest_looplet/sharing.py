@@ -73,10 +73,10 @@ def share_of(config: pytest.Config) -> Path | None:
     return Path(share) if share else None
 
 
-def share_of_runs(config: pytest.Config) -> Path | None:
-    """The same for what the runs of agents come to: with `--dist each`, every worker makes its own."""
-    dist = getattr(config, "workerinput", {}).get("looplet_dist")
-    return None if dist == "each" else share_of(config)
+def runs_all_in_each(config: pytest.Config) -> bool:
+    """Whether xdist runs everything in each of its processes, instead of sharing it out (`--dist each`)."""
+    told = getattr(config, "workerinput", {}).get("looplet_dist")
+    return bool((told or config.getoption("dist", "no")) == "each")
 
 
 @contextmanager

@@ -19,11 +19,16 @@ from pytest_looplet.evals.cell import Cell, cells_of, saved_cells, tag_marks
 from pytest_looplet.evals.gates import GateItem
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.settings import settings_of
+from pytest_looplet.sharing import runs_all_in_each
 
 HOW_TO_GIVE_RUNS = """{path}: there is nothing to judge. Give one of
   - cases: files in {cases} (.yaml, .json, .jsonl), or a list looplet_cases in the file,
     which a fixture looplet_agent runs
   - saved runs: pytest --looplet-runs=DIR"""
+
+
+NOT_IN_EACH = """{path}: with --dist=each every environment judges the same cases, and the last would count.
+Run pytest once for each environment, with -n or without"""
 
 
 class EvalModule(pytest.Module):
@@ -40,7 +45,13 @@ class EvalModule(pytest.Module):
         self.first_eval: dict[str, str] = {}
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """The items; the fixtures `ctx` and `llm` exist in this file only."""
+        """The items; the fixtures `ctx` and `llm` exist in this file only.
+
+        Raises:
+            pytest.Collector.CollectError: each process of xdist would judge the same cases.
+        """
+        if runs_all_in_each(self.config):
+            raise self.CollectError(NOT_IN_EACH.format(path=self.nodeid))
         self.obj._looplet_ctx, self.obj._looplet_llm = injected.ctx, injected.llm
         return [*super().collect(), *self._gates()]
 

@@ -19,7 +19,7 @@ from pytest_looplet.evals.cell import Cell, cell_of
 from pytest_looplet.evals.failures import AgentFailed
 from pytest_looplet.evals.outcome import Outcome
 from pytest_looplet.evals.packing import pack
-from pytest_looplet.sharing import locked, share_of_runs, try_locked
+from pytest_looplet.sharing import locked, share_of, try_locked
 
 MOST_LOCKED = 100
 """Cells that one process takes for itself at a time: each lock is an open file."""
@@ -173,7 +173,7 @@ def results_of(config: pytest.Config) -> Results:
     """The outcomes of this session."""
     found = config.stash.get(results_key, None)
     if found is None:
-        found = config.stash[results_key] = Results(share_of_runs(config))
+        found = config.stash[results_key] = Results(share_of(config))
     return found
 
 

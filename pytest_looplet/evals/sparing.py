@@ -13,7 +13,7 @@ from looplet.evals.sequential import whole_rounds
 from looplet.evals.suite import Decision, RunVerdict, decided
 from pytest_looplet.evals.cell import Cell
 from pytest_looplet.evals.plan import PlannedEval, plan_of
-from pytest_looplet.sharing import locked, share_of_runs
+from pytest_looplet.sharing import locked, share_of
 
 spared_key = pytest.StashKey[str]()
 """On an item that is left out: why."""
@@ -87,7 +87,7 @@ def sparing_of(config: pytest.Config) -> Sparing:
     """What this session's gates know."""
     found = config.stash.get(sparing_key, None)
     if found is None:
-        found = config.stash[sparing_key] = Sparing(share_of_runs(config))
+        found = config.stash[sparing_key] = Sparing(share_of(config))
     return found
 
 
