@@ -92,6 +92,15 @@ def test_the_decision_is_the_same_whatever_came_after_it():
         assert decided(runs, EARLY, 48) == whole
 
 
+def test_what_was_judged_after_the_decision_is_told_and_does_not_count():
+    runs = [RunVerdict("0", "failed" if trial <= 4 else "passed", trial=trial) for trial in range(1, 9)]
+    early = judge_suite(runs[:4], EARLY, planned=12)
+    late = judge_suite(runs, EARLY, planned=12)
+    found = decided(runs, EARLY, 12)
+    assert not late.passed
+    assert late.text.removesuffix(f", {8 - found.after} later runs do not count") in early.text
+
+
 @pytest.mark.parametrize("trials", [1, 2, 3, 5, 12, 40, 1000])
 def test_the_looks_share_the_error_and_the_last_sees_all(trials):
     points = looks(trials)
