@@ -32,14 +32,23 @@ def lines_until(lines: list[bytes], key: str, path: str) -> list[bytes]:
 
 
 class JournalCheckpoint(Checkpoint):
-    """The newest state that a journal holds.
+    """The newest state that a journal holds; made by `of`, and copied as any other checkpoint."""
 
-    Args:
-        lines: The journal's lines, oldest first, as `looplet.checkpoint.lines.bodies` gives them.
-        path: The journal, for messages.
-    """
+    _lines: list[bytes]
+    _path: str
 
-    def __init__(self, lines: list[bytes], path: str) -> None:
+    @classmethod
+    def of(cls, lines: list[bytes], path: str) -> JournalCheckpoint:
+        """The state at the end of some lines.
+
+        Args:
+            lines: The journal's lines, oldest first, as `looplet.checkpoint.lines.bodies` gives them.
+            path: The journal, for messages.
+
+        Raises:
+            CheckpointError: They are no records.
+        """
+        self = cls.__new__(cls)
         self._lines, self._path = lines, path
         steps = (one for one in reversed(lines) if one.startswith(_STEP))
         telling = [lines[0], next(steps, lines[0]), lines[-1]]
@@ -53,6 +62,7 @@ class JournalCheckpoint(Checkpoint):
         self.tool_results_store = {}
         self.metadata = {"task": str(begin["task"]), "run_id": begin["run_id"], **status}
         self.created_at = begin["t"] + last.get("after", 0.0)
+        return self
 
     @cached_property
     def _restored(self) -> Run:
@@ -73,13 +83,13 @@ class JournalCheckpoint(Checkpoint):
         Restorer(run).apply(journal[: whole(journal)])
         return run
 
-    @property
+    @cached_property
     def session_log_data(self) -> dict[str, Any]:  # type: ignore[override]
         """`{"entries": [...], "current_theory": str}`."""
         log = self._restored.session_log
         return {"entries": log.to_list(), "current_theory": log.current_theory}
 
-    @property
+    @cached_property
     def conversation_data(self) -> dict[str, Any] | None:  # type: ignore[override]
         """What `Conversation.serialize` gives."""
         return self._restored.conversation.serialize()

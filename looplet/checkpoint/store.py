@@ -122,7 +122,7 @@ def _journalled(path: str, key: str = "") -> Checkpoint | None:
     lines, _ = bodies(data, path)
     if lines and key:
         lines = lines_until(lines, key, path)
-    return JournalCheckpoint(lines, path) if lines else None
+    return JournalCheckpoint.of(lines, path) if lines else None
 
 
 def _load(path: str) -> Checkpoint:
