@@ -6,6 +6,10 @@ from collections.abc import Callable
 from json import JSONEncoder, encoder
 
 
+quoted: Callable[[str], str] = encoder.encode_basestring
+"""A text as JSON text: quoted, escaped, its other characters as they are."""
+
+
 def line_encoder() -> Callable[[object], str]:
     """`JSONEncoder(ensure_ascii=False, allow_nan=False).encode`, set up once instead of for every value.
 

@@ -14,7 +14,7 @@ from json import loads
 from typing import Any
 
 from looplet.checkpoint.disk import lock as _lock, sync as _sync, sync_directory
-from looplet.checkpoint.lines import body, line, parse
+from looplet.checkpoint.lines import line, members, parse, text
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
 
@@ -36,7 +36,8 @@ class JournalFile:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = os.path.join(directory, NAME)
-        self._bodies: list[bytes] = []
+        self._open: list[bytes] = []
+        self._told: list[bytes] = []
         self._redactor = Redactor.of_environment()
         try:
             self._made = not os.path.exists(self.path)
@@ -102,13 +103,16 @@ class JournalFile:
         self._end = place
         self._forget_rest()
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Append *record*, as it is now, with the next write.
+    def add(self, own: str, told: str) -> None:
+        """Append a record with the next write.
 
         Args:
-            record: JSON data, or what `normal` makes JSON data of where the encoder refuses it.
+            own: Its first members as JSON text: this code's own, kinds and numbers.
+            told: The others, from elsewhere: secrets are looked for in them.
         """
-        self._bodies.append(body(record))
+        rest = members(told)
+        self._told.append(rest)
+        self._open.append(b"{%b, %b" % (own.encode(), rest))
 
     def write(self, *, sync: bool) -> None:
         """Write what was added, secrets as placeholders; with *sync* it is on the disk when this returns.
@@ -116,12 +120,12 @@ class JournalFile:
         Raises:
             CheckpointError: The disk is full, or cannot be written. What was there before is whole.
         """
-        bodies = self._bodies
-        if not bodies:
+        records = self._open
+        if not records:
             return
-        if self._redactor.may_hold(b"\n".join(bodies)):
-            bodies = [body(self._redactor.value(loads(one))) for one in bodies]
-        data = b"".join(map(line, bodies))
+        if self._redactor.may_hold(b"\n".join(self._told)):
+            records = [self._redacted(one) for one in records]
+        data = b"".join(map(line, records))
         try:
             self._grow(len(data))
             self._write_all(data)
@@ -135,7 +139,11 @@ class JournalFile:
                 self._forget_rest()
             raise _unusable(self.path, "cannot be written", problem) from problem
         self._end += len(data)
-        self._bodies.clear()
+        self._open.clear()
+        self._told.clear()
+
+    def _redacted(self, record: bytes) -> bytes:
+        return b"{" + members(text(self._redactor.value(loads(record + b"}")))[1:-1])
 
     def _grow(self, size: int) -> None:
         if self._end + size <= self._reserved:

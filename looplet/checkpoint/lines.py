@@ -10,27 +10,60 @@ import zlib
 from json import loads
 from typing import Any
 
-from looplet.encode import line_encoder
+from looplet.encode import line_encoder, quoted
 from looplet.errors import CheckpointError
-from looplet.values import dumps
+from looplet.values import dumps, normal, plain
 
 VERSION = 1
 
 _encode = line_encoder()
+_SMALL = 1 << 62
 _TAIL = len(', "crc": "00000000"}\n')
 
 
-def body(record: dict[str, Any]) -> bytes:
-    """*record* as JSON; what the encoder refuses is made JSON data first."""
+def text(value: object) -> str:
+    """*value* as JSON text; what the encoder refuses is made JSON data first."""
+    if type(value) is str:
+        return quoted(value)
     try:
-        return _encode(record).encode()
+        return _encode(value)
     except (TypeError, ValueError, RecursionError):
-        return dumps(record).encode()
+        return dumps(value)
 
 
-def line(body: bytes) -> bytes:
-    """The line for a JSON object."""
-    data = body[:-1]
+def data_text(value: object) -> str:
+    """*value* as JSON text; what an encoder would quietly turn into something else is marked."""
+    if type(value) is dict and (flat := _flat(value)):
+        return flat
+    return text(value if plain(value) else normal(value))
+
+
+def _flat(value: dict[Any, Any]) -> str:
+    """The JSON text of what most arguments and results are, texts and small whole numbers; else nothing."""
+    members = []
+    for name, item in value.items():
+        kind = type(item)
+        if type(name) is not str:
+            return ""
+        if kind is str:
+            members.append(f"{quoted(name)}: {quoted(item)}")
+        elif kind is int and -_SMALL < item < _SMALL:
+            members.append(f"{quoted(name)}: {item}")
+        else:
+            return ""
+    return f"{{{', '.join(members)}}}"
+
+
+def members(told: str) -> bytes:
+    """Members of a record, JSON text, in UTF-8; halves of characters, which it cannot hold, are marked."""
+    try:
+        return told.encode()
+    except UnicodeEncodeError:
+        return dumps(loads(f"{{{told}}}"))[1:-1].encode()
+
+
+def line(data: bytes) -> bytes:
+    """The line for a JSON object, given without its closing brace."""
     return data + _tail(data)
 
 

@@ -27,14 +27,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from looplet import clock
 from looplet.checkpoint.journal import JournalFile
-from looplet.checkpoint.lines import VERSION
+from looplet.checkpoint.lines import VERSION, data_text, text
 from looplet.conversation import message_to_dict
 from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
-from looplet.line_delta import encode
+from looplet.line_delta import encode_next
 from looplet.session import LogEntry
 from looplet.types import ChatReply, Step, ToolCall, ToolResult
-from looplet.values import normal, plain
+from looplet.values import normal
 
 
 @runtime_checkable
@@ -63,9 +63,10 @@ class RunJournal:
     def __init__(self, file: JournalFile, hooks: Sequence[object]) -> None:
         self.file = file
         self._hooks = {_key(i, h): h for i, h in enumerate(hooks) if isinstance(h, CheckpointedHook)}
-        self._saved: dict[str, Any] = {}
+        self._saved: dict[str, str] = {}
         self._prompt: list[str] = []
-        self._call: dict[str, Any] | None = None
+        self._call = ""
+        self._call_told = ""
         self._reply: ChatReply | None = None
         self._started: set[str] = set()
         self._steps: list[Step] = []
@@ -85,9 +86,14 @@ class RunJournal:
     def begin(self, run: Run, agent: Mapping[str, Any]) -> None:
         """Write who runs what; the first record of a journal."""
         self._began = clock.now()
-        record = {"kind": "begin", "version": VERSION, "task": normal(run.plan.task), "agent": dict(agent)}
+        record = {"task": normal(run.plan.task), "agent": dict(agent)}
         record["max_steps"] = run.plan.shown_max_steps
-        self.file.add({**record, "run_id": run.plan.session_id, "wire": run.wire, "t": self._began})
+        record |= {"run_id": run.plan.session_id, "wire": run.wire, "t": self._began}
+        self._add("begin", f'"version": {VERSION}', text(record)[1:-1])
+
+    def _add(self, kind: str, own: str, told: str) -> None:
+        """Add a record: its *own* members, numbers mostly, and what it was *told*, by the model or a tool."""
+        self.file.add(f'"kind": "{kind}", {own}', told)
 
     def resumed(self, run: Run, began: float, prompt: list[str]) -> None:
         """Go on after *run* was restored; *prompt* is the last one in a journal that *began* then."""
@@ -103,63 +109,63 @@ class RunJournal:
             return
         self._flush_call()
         request, reply = call.request, call.reply
-        lines = request.prompt.split("\n") if request.method != "chat" else []
-        record: dict[str, Any] = {"kind": "call", "ms": round(call.duration_ms, 3)}
+        head = f'"ms": {call.duration_ms:.3f}'
         if request.method != "generate":
-            record["method"] = request.method
+            head += f', "method": "{request.method}"'
         if request.purpose != "step":
-            record["purpose"] = request.purpose
-        if lines:
-            record["prompt"] = encode(self._prompt, lines)
+            head += f', "purpose": "{request.purpose}"'
+        if call.attempts > 1:
+            head += f', "attempts": {call.attempts}'
+        told = _reply_text(reply) if reply is not None else _failure_text(call)
+        if request.method != "chat":
+            lines = request.prompt.split("\n")
+            told = f'"prompt": {encode_next(self._prompt, lines)}, {told}'
             self._prompt = lines
         if request.trailing:
-            record["trailing"] = request.trailing
-        if call.attempts > 1:
-            record["attempts"] = call.attempts
-        record.update(_reply_record(reply) if reply is not None else _failure_record(call))
-        self._call, self._reply = record, reply
+            told = f'"trailing": {text(request.trailing)}, {told}'
+        self._call, self._call_told, self._reply = head, told, reply
 
-    def _after(self, when: float) -> float:
+    def _after(self, when: float) -> str:
         # Finer than a float's steps at today's dates: the sum of both is *when* again.
-        return round(when - self._began, 7)
+        return f"{when - self._began:.7f}"
 
     def _flush_call(self) -> None:
-        if self._call is not None:
-            self.file.add(self._call)
-            self._call = None
+        if self._call:
+            self._add("call", self._call, self._call_told)
+            self._call = ""
 
     # ------------------------------------------------------------------ the engine's journal
 
     def turned(self, run: Run, answer: ChatReply, when: float) -> None:
         """The conversation keeps the last model call as a turn, with *answer* as its reply."""
-        if self._call is not None:
-            self._call["turn"] = self._after(when)
+        if self._call:
+            self._call += f', "turn": {self._after(when)}'
             if answer is not self._reply:  # what several calls gave is one turn
-                self._call["whole"] = _content(answer)
+                self._call_told += f', "whole": {text(_content(answer))}'
 
-    def said(self, text: str, when: float) -> None:
-        """The conversation keeps *text* as said to the model."""
+    def said(self, message: str, when: float) -> None:
+        """The conversation keeps *message* as said to the model."""
         if self._is_muted:
             return
         self._flush_call()
-        self.file.add({"kind": "said", "text": text, "after": self._after(when)})
+        self._add("said", f'"after": {self._after(when)}', f'"text": {text(message)}')
 
     def planned(self, run: Run) -> None:
         """The calls of the reply are known; none has started."""
         self._flush_call()
         done = run.done_call
         if len(run.pending) + (done is not None) > 1:
-            calls = [_call_record(pending.call) for pending in run.pending]
+            calls = [_call_text(pending.call) for pending in run.pending]
             if done is not None:
-                calls.append(_call_record(done))
-            place = len(run.pending) if done is not None else None
-            self.file.add({"kind": "calls", "calls": calls, "done": place})
+                calls.append(_call_text(done))
+            place = len(run.pending) if done is not None else "null"
+            self._add("calls", f'"done": {place}', f'"calls": [{", ".join(calls)}]')
 
     def starting(self, run: Run, pending: Pending) -> None:
         """The tool of *pending* starts next: from here on it may have run."""
         self._flush_call()
         self._started.add(pending.call.call_id)
-        self.file.add({"kind": "start", "n": pending.number, "call": _call_record(pending.call)})
+        self._add("start", f'"n": {pending.number}', f'"call": {_call_text(pending.call)}')
         spec = run.plan.specs.get(pending.call.tool)
         # What may run twice need not be known to have started.
         self.file.write(sync=not getattr(spec, "idempotent", False))
@@ -167,61 +173,65 @@ class RunJournal:
     def finished(self, run: Run, pending: Pending) -> None:
         """The call is over while its batch goes on; the next start or step makes this durable."""
         if pending.result is not None:
-            result = _result_record(pending.result)
-            self.file.add({"kind": "finish", "id": pending.call.call_id, "result": result})
+            result = _result_text(pending.result)
+            self._add(
+                "finish", f'"n": {pending.number}', f'"id": {text(pending.call.call_id)}, "result": {result}'
+            )
             self.file.write(sync=False)
 
     def stepped(self, run: Run, pending: Pending, step: Step, when: float) -> None:
         """*step* is about to be handed out; log and conversation hold it already."""
         self._flush_call()
         call = step.tool_call
-        record: dict[str, Any] = {"kind": "step", "n": step.number, "after": self._after(when)}
         if call.call_id in self._started:
-            record["id"] = call.call_id
+            told = f'"id": {text(call.call_id)}'
             self._started.discard(call.call_id)
         else:
-            record["call"] = _call_record(call)
-        record["result"] = _result_record(step.tool_result)
-        record.update(_counters(run, pending))
+            told = f'"call": {_call_text(call)}'
+        told += f', "result": {_result_text(step.tool_result)}'
+        if more := _more(run, pending):
+            told += f", {text(more)[1:-1]}"
         if self._hooks and (hooks := self._hook_states()):
-            record["hooks"] = hooks
+            told += f', "hooks": {hooks}'
         self._steps.append(step)
-        self.file.add(record)
+        self._add("step", f'"n": {step.number}, "after": {self._after(when)}{_counters(run)}', told)
         self.file.write(sync=True)
 
-    def _hook_states(self) -> dict[str, Any]:
-        now = {key: _stored(hook.save_state()) for key, hook in self._hooks.items()}
-        changed = {key: state for key, state in now.items() if self._saved.get(key, _UNSAVED) != state}
-        self._saved.update(changed)
-        return changed
+    def _hook_states(self) -> str:
+        """What changed of them since it was last asked for, as JSON text; empty if nothing did."""
+        # Kept as text: a hook may go on with the very object that it gave.
+        now = {key: data_text(hook.save_state()) for key, hook in self._hooks.items()}
+        changed = [f"{text(key)}: {state}" for key, state in now.items() if self._saved.get(key) != state]
+        self._saved = now
+        return f"{{{', '.join(changed)}}}" if changed else ""
 
     def compacted(self, run: Run) -> None:
         """A compaction changed what is kept: write what it changed, so that the past need not be repeated."""
         self._flush_call()
-        changed: dict[str, Any] = {}
-        if results := self._changed_results(run.state.steps):
-            changed["results"] = results
-        changed |= _changed_messages(run, self._told)
+        results = self._changed_results(run.state.steps)
+        changed: dict[str, Any] = _changed_messages(run, self._told)
         log = run.session_log
         if self._told is None or not self._told.has(log.entries, len(self._steps)):
             changed |= {"log": log.to_list(), "theory": log.current_theory}
         self._told = _Told(run.conversation.revision, list(log.entries), len(self._steps))
-        if changed:
-            self.file.add({"kind": "compact", "after": self._after(clock.now()), **changed})
+        told = ([f'"results": {results}'] if results else []) + ([text(changed)[1:-1]] if changed else [])
+        if told:
+            self._add("compact", f'"after": {self._after(clock.now())}', ", ".join(told))
             self.file.write(sync=False)
 
-    def _changed_results(self, steps: list[Step]) -> dict[str, Any]:
+    def _changed_results(self, steps: list[Step]) -> str:
         # In one pass without a line of Python for each step: a long run may come here at every step.
         known = len(self._steps)
         changed = [*compress(count(), map(is_not, steps, self._steps)), *range(known, len(steps))]
         self._steps = list(steps)
-        return {str(index): _result_record(steps[index].tool_result) for index in changed}
+        results = [f'"{index}": {_result_text(steps[index].tool_result)}' for index in changed]
+        return f"{{{', '.join(results)}}}" if results else ""
 
     def ended(self, run: Run) -> None:
         """The run is over; closes the file."""
         self._flush_call()
-        record = {"kind": "end", "reason": run.stop_reason, "output": run.final_output}
-        self.file.add({**record, "after": self._after(clock.now())})
+        record = {"reason": run.stop_reason, "output": run.final_output}
+        self._add("end", f'"after": {self._after(clock.now())}', text(record)[1:-1])
         try:
             self.file.write(sync=True)
         finally:
@@ -257,45 +267,38 @@ def _changed_messages(run: Run, told: _Told | None) -> dict[str, Any]:
     return {"messages": messages} if messages else {}
 
 
-_UNSAVED = object()
-
-
 def _key(index: int, hook: object) -> str:
     return f"{index}:{type(hook).__name__}"
 
 
-def _stored(value: Any) -> Any:
-    """*value* as JSON data; what an encoder would quietly turn into something else is marked."""
-    return value if plain(value) else normal(value)
+_FOREVER_MS = 1e12
 
 
-_COUNTERS = (
-    "free",
-    "queries",
-    "llm_calls",
-    "notes",
-    "rejection",
-    "parse_failures",
-    "answer_asked",
-    "stop",
-    "accepted",
-)
+def _counters(run: Run) -> str:
+    """What a resumed run counts on from."""
+    queries, calls = run.state.queries_used, run.llm_calls
+    counted = f', "queries": {text(queries)}' if queries else ""
+    return f'{counted}, "llm_calls": {calls}' if calls else counted
 
 
-def _counters(run: Run, pending: Pending) -> dict[str, Any]:
-    """What a resumed run must know besides the step; what is as it mostly is goes without saying."""
-    values = (
-        pending.free,
-        run.state.queries_used,
-        run.llm_calls,
-        run.notes,
-        run.rejection,
-        run.parse_failures,
-        run.answer_asked,
-        run.stop_request,
-        run.final_output,
-    )
-    return {name: value for name, value in zip(_COUNTERS, values, strict=True) if value}
+def _more(run: Run, pending: Pending) -> dict[str, Any]:
+    """What else it must know besides the step; what is as it mostly is goes without saying."""
+    more: dict[str, Any] = {}
+    if pending.free:
+        more["free"] = True
+    if run.notes:
+        more["notes"] = run.notes
+    if run.rejection:
+        more["rejection"] = run.rejection
+    if run.parse_failures:
+        more["parse_failures"] = run.parse_failures
+    if run.answer_asked:
+        more["answer_asked"] = True
+    if run.stop_request:
+        more["stop"] = run.stop_request
+    if run.final_output:
+        more["accepted"] = run.final_output
+    return more
 
 
 def _content(reply: ChatReply) -> str | list[dict[str, Any]]:
@@ -305,48 +308,43 @@ def _content(reply: ChatReply) -> str | list[dict[str, Any]]:
     return reply.blocks
 
 
-def _reply_record(reply: ChatReply) -> dict[str, Any]:
-    record: dict[str, Any] = {"reply": _content(reply)}
+def _reply_text(reply: ChatReply) -> str:
+    told = f'"reply": {text(_content(reply))}'
     if reply.stop_reason:
-        record["stop"] = reply.stop_reason
+        told += f', "stop": {text(reply.stop_reason)}'
     if reply.model:
-        record["model"] = reply.model
+        told += f', "model": {text(reply.model)}'
     if reply.usage is not None:
         usage = reply.usage
-        record["usage"] = [usage.input_tokens, usage.output_tokens, usage.cached_tokens]
-    return record
+        told += f', "usage": {text([usage.input_tokens, usage.output_tokens, usage.cached_tokens])}'
+    return told
 
 
-def _failure_record(call: ModelCall) -> dict[str, Any]:
+def _failure_text(call: ModelCall) -> str:
     problem = call.error
     if problem is None:
-        return {}
-    return {"error": {"text": str(problem), "kind": problem.kind.value, "status": problem.status}}
+        return '"error": null'
+    error = {"text": str(problem), "kind": problem.kind.value, "status": problem.status}
+    return f'"error": {text(error)}'
 
 
-def _call_record(call: ToolCall) -> dict[str, Any]:
-    record: dict[str, Any] = {"tool": call.tool, "args": _stored(call.args), "id": call.call_id}
-    if call.reasoning:
-        record["why"] = call.reasoning
-    return record
+def _call_text(call: ToolCall) -> str:
+    told = f'{{"tool": {text(call.tool)}, "args": {data_text(call.args)}, "id": {text(call.call_id)}'
+    return f'{told}, "why": {text(call.reasoning)}}}' if call.reasoning else f"{told}}}"
 
 
-def _result_record(result: ToolResult) -> dict[str, Any]:
-    record: dict[str, Any] = {"args": result.args_summary}
+def _result_text(result: ToolResult) -> str:
+    told = f'{{"args": {text(result.args_summary)}'
     if result.data is not None:
-        record["data"] = _stored(result.data)
-    if result.duration_ms:
-        record["ms"] = round(result.duration_ms, 3)
+        told += f', "data": {data_text(result.data)}'
+    if 0.0 < result.duration_ms < _FOREVER_MS:
+        told += f', "ms": {result.duration_ms:.3f}'
     if result.result_key is not None:
-        record["key"] = result.result_key
+        told += f', "key": {text(result.result_key)}'
     if result.error is not None:
-        record["error"] = result.error
+        told += f', "error": {text(result.error)}'
     detail = result.error_detail
     if detail is not None:
-        record["detail"] = {
-            "kind": detail.kind.value,
-            "message": detail.message,
-            "retriable": detail.retriable,
-            "context": _stored(detail.context),
-        }
-    return record
+        error = {"kind": detail.kind.value, "message": detail.message, "retriable": detail.retriable}
+        told += f', "detail": {text(error)[:-1]}, "context": {data_text(detail.context)}}}'
+    return f"{told}}}"

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,29 @@ def test_hook_state_is_saved_and_given_back(tmp_path: Path) -> None:
     assert counter.seen == 2 + 3
 
 
+def test_a_hook_may_go_on_with_the_state_that_it_gave(tmp_path: Path) -> None:
+    class Notes:
+        def __init__(self) -> None:
+            self.kept: list[int] = []
+
+        def pre_dispatch(self, state: Any, session_log: Any, tool_call: Any, step_num: int) -> None:
+            self.kept.append(step_num)
+
+        def save_state(self) -> list[int]:
+            return self.kept
+
+        def load_state(self, state: list[int]) -> None:
+            self.kept = state
+
+    hooks = [Notes(), Notes()]
+    for stop, hook, script in ((6, hooks[0], SCRIPT), (7, hooks[1], SCRIPT[4:])):
+        life = Life(ScriptedChatBackend(*script), tmp_path)
+        life.arguments["hooks"] = [hook]
+        life.until(stop)
+    assert hooks[1].kept[: len(hooks[0].kept)] == hooks[0].kept
+    assert len(hooks[0].kept) > 3
+
+
 def test_CK_12_a_full_disk(tmp_path: Path) -> None:
     life = Life(ScriptedChatBackend(*SCRIPT), tmp_path)
     steps = composable_loop(**life.arguments)
@@ -416,6 +440,16 @@ def test_the_latest_reads_the_journal(tmp_path: Path) -> None:
 
 
 BAD_KEYS = ["", ".", "..", "a\0b", "x" * 200]
+
+
+def test_the_latest_of_a_journal_is_copied_like_any_checkpoint(tmp_path: Path) -> None:
+    Life(ScriptedChatBackend(*SCRIPT), tmp_path).until(4)
+    latest = FileCheckpointStore(tmp_path).load_latest()
+    assert latest is not None
+    copy = replace(latest, step_number=9)
+    assert (copy.step_number, copy.metadata) == (9, latest.metadata)
+    assert {**copy.to_dict(), "step_number": 4} == latest.to_dict()
+    assert len((copy.conversation_data or {})["messages"]) > 4
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=["empty", "dot", "dots", "NUL", "long"])
