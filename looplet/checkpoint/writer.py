@@ -31,7 +31,7 @@ from looplet.checkpoint.lines import VERSION, data_text, text
 from looplet.conversation import message_to_dict
 from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
-from looplet.line_delta import encode_next
+from looplet.line_delta import Following
 from looplet.session import LogEntry
 from looplet.types import ChatReply, Step, ToolCall, ToolResult
 from looplet.values import normal
@@ -64,7 +64,7 @@ class RunJournal:
         self.file = file
         self._hooks = {_key(i, h): h for i, h in enumerate(hooks) if isinstance(h, CheckpointedHook)}
         self._saved: dict[str, str] = {}
-        self._prompt: list[str] = []
+        self._prompts = Following()
         self._call = ""
         self._call_told = ""
         self._reply: ChatReply | None = None
@@ -98,7 +98,7 @@ class RunJournal:
     def resumed(self, run: Run, began: float, prompt: list[str]) -> None:
         """Go on after *run* was restored; *prompt* is the last one in a journal that *began* then."""
         self._began = began
-        self._prompt = prompt
+        self._prompts = Following(prompt)
         self._steps = list(run.state.steps)
 
     # ------------------------------------------------------------------ observer
@@ -119,8 +119,7 @@ class RunJournal:
         told = _reply_text(reply) if reply is not None else _failure_text(call)
         if request.method != "chat":
             lines = request.prompt.split("\n")
-            told = f'"prompt": {encode_next(self._prompt, lines)}, {told}'
-            self._prompt = lines
+            told = f'"prompt": {self._prompts.encode(lines)}, {told}'
         if request.trailing:
             told = f'"trailing": {text(request.trailing)}, {told}'
         self._call, self._call_told, self._reply = head, told, reply

@@ -176,7 +176,7 @@ _RUN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/
 _RUNS = bytes(ord("x") if byte in _RUN_BYTES or byte >= 0x80 else ord(" ") for byte in range(256))
 _NAMING_WORDS = (*TELLING_WORDS, "://", "basic", "bearer", "code=")
 _RARE = "jkw:=ghbpc"
-"""Characters of those words, rare ones first: one costs next to nothing to look for, and it may be missing."""
+"""Characters of those words, rare ones first: to look for one costs next to nothing, and many lack it."""
 _NAMING = {
     letter: [word for word in _NAMING_WORDS if next(rare for rare in _RARE if rare in word) == letter]
     for letter in _RARE
