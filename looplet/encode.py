@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from json import JSONEncoder, encoder
 
-
 quoted: Callable[[str], str] = encoder.encode_basestring
 """A text as JSON text: quoted, escaped, its other characters as they are."""
 
