@@ -57,13 +57,21 @@ class Following:
     def __init__(self, lines: Sequence[str] = ()) -> None:
         self._before = list(lines)
         self._shape: list[tuple[int, int]] = []
+        self._head, self._head_lines = "", list[str]()
 
-    def encode(self, lines: list[str]) -> str:
-        """The delta of *lines* as JSON text."""
+    def encode(self, text: str) -> str:
+        """The delta of *text* as JSON text."""
+        lines = self._lines(text)
         # Once a log and its window are full, every prompt differs from the one before in the same places.
         parts = self._in_shape(lines) or self._found(lines)
         self._before = lines
         return f"[{', '.join(parts)}]"
+
+    def _lines(self, text: str) -> list[str]:
+        # Task and tools come first and stay: they need not be taken apart for every prompt.
+        if text.startswith(self._head):
+            return self._head_lines + text[len(self._head) :].split("\n")
+        return text.split("\n")
 
     def _in_shape(self, lines: list[str]) -> list[str]:
         """The parts, if they are the same as last time; empty if they are not."""
@@ -94,6 +102,8 @@ class Following:
         left = _UNSOUGHT
         # Most of a long prompt is its beginning: no line of Python for each line of that.
         start, stop = 0, next(compress(count(), map(ne, ends, lines)), len(lines))
+        self._head_lines = lines[:stop]
+        self._head = "".join([f"{line}\n" for line in self._head_lines])
         for line in lines[stop:]:
             if ends[stop] == line:
                 stop += 1

@@ -118,8 +118,7 @@ class RunJournal:
             head += f', "attempts": {call.attempts}'
         told = _reply_text(reply) if reply is not None else _failure_text(call)
         if request.method != "chat":
-            lines = request.prompt.split("\n")
-            told = f'"prompt": {self._prompts.encode(lines)}, {told}'
+            told = f'"prompt": {self._prompts.encode(request.prompt)}, {told}'
         if request.trailing:
             told = f'"trailing": {text(request.trailing)}, {told}'
         self._call, self._call_told, self._reply = head, told, reply

@@ -21,8 +21,8 @@ def test_what_is_written_can_be_read(before: list[str], lines: list[str]) -> Non
 def test_what_follows_can_be_read(texts: list[list[str]], turn: int) -> None:
     following, before = Following(), list[str]()
     for text in [t for one in texts for t in (one, one[turn:] + one[:turn], one)]:
-        before = decode(before, json.loads(following.encode(text)))
-        assert before == text
+        before = decode(before, json.loads(following.encode("\n".join(text))))
+        assert "\n".join(before) == "\n".join(text)
 
 
 def test_texts_that_change_in_the_same_places() -> None:
@@ -32,7 +32,7 @@ def test_texts_that_change_in_the_same_places() -> None:
 
     following, before = Following(), list[str]()
     for step in range(10):
-        delta = json.loads(following.encode(prompt(step)))
+        delta = json.loads(following.encode("\n".join(prompt(step))))
         before = decode(before, delta)
         assert before == prompt(step)
         assert step == 0 or len(delta) < 9
@@ -58,4 +58,4 @@ RESULTS = [f"result {number} {'x' * 400}" for number in range(20)]
     ids=["the first", "the same", "a line", "a window", "far away"],
 )
 def test_only_what_is_new_is_written(before: list[str], lines: list[str], delta: Delta) -> None:
-    assert json.loads(Following(before).encode(lines)) == delta
+    assert json.loads(Following(before).encode("\n".join(lines))) == delta
