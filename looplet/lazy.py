@@ -10,7 +10,8 @@ def names_of(package: str, homes: "Mapping[str, str]") -> "tuple[list[str], Call
 
         __all__, __getattr__ = names_of(__name__, {"store": "FileStore MemoryStore"})
 
-    A name that was asked for once is an attribute of the package from then on.
+    A name is looked up each time it is asked for: in a process that forgets modules and loads them again, as
+    pytest's `pytester` does, a value that was kept would be of the classes of another day.
     """
     where = {name: f"{package}.{module}" for module, names in homes.items() for name in names.split()}
 
@@ -19,10 +20,8 @@ def names_of(package: str, homes: "Mapping[str, str]") -> "tuple[list[str], Call
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
-        from sys import modules
 
         value: object = getattr(import_module(home), name)
-        setattr(modules[package], name, value)
         return value
 
     return list(where), load

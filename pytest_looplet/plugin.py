@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,9 +115,25 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Offer our own hooks."""
+    _drop_unloaded_rooms()
     from pytest_looplet import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+def _drop_unloaded_rooms() -> None:
+    """Make our packages forget modules that are no longer loaded, so that they are loaded again.
+
+    A session inside a session (pytester) takes what it loaded out of `sys.modules`, and leaves it standing in
+    the packages, where `from package import module` would find it beside a second copy.
+    """
+    for name, package in list(sys.modules.items()):
+        if name.partition(".")[0] in ("looplet", "pytest_looplet"):
+            for attribute, value in list(vars(package).items()):
+                room = f"{name}.{attribute}"
+                is_room = isinstance(value, ModuleType) and value.__name__ == room
+                if is_room and room not in sys.modules:
+                    delattr(package, attribute)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -52,6 +52,7 @@ class _Interception:
         self._lock = threading.Lock()
         self._users = 0
         self._context: ExitStack | None = None
+        self._bridge: ModuleType | None = None
         self._watch = _Watch(self._client_loaded)
 
     def acquire(self, *, only_plays: bool = False) -> None:
@@ -87,9 +88,14 @@ class _Interception:
                     self._context = None
 
     def _install(self) -> None:
+        _check_vcrpy()
+        bridge = _bridge()
+        if self._context is not None and bridge is not self._bridge:
+            # A session inside a session (pytester) loads it and the clients anew.
+            self._context.close()
+            self._context = None
         if self._context is None:
-            _check_vcrpy()
-            self._context = _bridge().install()
+            self._context, self._bridge = bridge.install(), bridge
         self._watch.stop()
 
     def _client_loaded(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -19,7 +20,20 @@ _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(?: |$)", re.MULTILINE)
 _MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
 _MOST_OPEN, _DEEPEST = 2_000, 500
 _NESTED = re.compile(rb"(?:[-?:][ \t]++){500}")
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _safe_loader() -> Any:
+    """The C loader where PyYAML was built with it and it works.
+
+    It keeps the classes of the first import of yaml for ever. After a second import, which a pytest session
+    inside a session (pytester) makes, it takes no node for what it is.
+    """
+    compiled = sys.modules.get("yaml._yaml")
+    fits = getattr(compiled, "ScalarNode", None) is yaml.ScalarNode
+    return yaml.CSafeLoader if fits else yaml.SafeLoader
+
+
+SAFE_LOADER = _safe_loader()
 
 
 class NotYaml(ValueError):
@@ -34,12 +48,12 @@ class NotYaml(ValueError):
         self.line = line
 
 
-class _Loader(_BASE):  # type: ignore[misc]
+class _Loader(SAFE_LOADER):  # type: ignore[misc, valid-type]
     """The safe loader with JSON's idea of what a bare word is."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":timestamp", ":float"))]
-        for first, found in _BASE.yaml_implicit_resolvers.items()
+        for first, found in SAFE_LOADER.yaml_implicit_resolvers.items()
     }
 
 

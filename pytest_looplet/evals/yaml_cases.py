@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from looplet.evals.case import CaseError, Row, named_after, read_text
-from pytest_looplet.cassette.yaml_in import NotYaml, check_depth
+from pytest_looplet.cassette.yaml_in import SAFE_LOADER, NotYaml, check_depth
 
-# The C reader where PyYAML was built with it: cases come by the thousand.
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_ALIASED = 10_000
 
 
@@ -22,9 +19,9 @@ def yaml_rows(file: Path) -> list[Row]:
         CaseError: it cannot be read; the text names file and line.
     """
     text = read_text(file)
-    loader = _Loader(text)
+    loader = SAFE_LOADER(text)
     try:
-        check_depth(text.encode("utf-8", "surrogatepass"), _Loader)
+        check_depth(text.encode("utf-8", "surrogatepass"), SAFE_LOADER)
         node = loader.get_single_node()
         if node is None:
             raise CaseError(f"{file}: the file is empty; delete it or write a case into it")
