@@ -109,10 +109,11 @@ class Redactor:
         folded = text.lower()
         lower = folded.decode("latin-1")
         for letter, words in _NAMING.items():
-            if letter in lower:
-                for word in words:
-                    if word in lower:
-                        return True
+            if letter not in lower:
+                continue
+            for word in words:
+                if word in lower:
+                    return True
         if self._extra or (self._known_bytes and any(secret in text for secret in self._known_bytes)):
             return True
         runs = _long_runs(folded)
