@@ -77,7 +77,10 @@ class Redactor:
             return []
         if (known := self._seen.get(text)) is not None:
             return known[:]
-        found = self._search(text) if self.may_hold(text.encode("utf-8", "surrogatepass")) else []
+        found = self._search(text) if self._tells(text.encode("utf-8", "surrogatepass")) else []
+        coded = list(self._in_base64(text)) if len(text) >= _SHORTEST_BASE64 else []
+        if coded:
+            found = _apart(found + coded)
         if len(text) <= _LONGEST_SEEN:
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
@@ -99,12 +102,14 @@ class Redactor:
             hinted += [shape for hint, shape in _HINTED_ALONE if hint in runs]
         for shape in {id(shape): shape for shape in hinted}.values():
             found += _of_shape(shape, text)
-        if len(text) >= _SHORTEST_BASE64:
-            found += self._in_base64(text)
-        return _apart(found) if found else found
+        return _apart(found)
 
     def may_hold(self, text: bytes) -> bool:
         """Whether a JSON text (UTF-8) can hold a secret at all: a cheap no saves going through its values."""
+        return self._tells(text) or re.search(_BASE64.encode(), text) is not None
+
+    def _tells(self, text: bytes) -> bool:
+        """Whether a word of *text*, or a known value, tells of a secret. What is in base64 tells of none."""
         # Looking for words is cheapest in text of one byte a character; all of these words are ASCII.
         folded = text.lower()
         lower = folded.decode("latin-1")
@@ -117,12 +122,7 @@ class Redactor:
         if self._extra or (self._known_bytes and any(secret in text for secret in self._known_bytes)):
             return True
         runs = _long_runs(folded)
-        if not runs:
-            return False
-        for word in _hints():
-            if word in runs:
-                return True
-        return re.search(_BASE64.encode(), text) is not None
+        return bool(runs) and any(word in runs for word in _hints())
 
     def value(self, value: T) -> T:
         """Plain data with the secrets taken out of its text; what has none is given back as it is.
