@@ -12,7 +12,7 @@ from looplet.errors import LoopletError
 OK, NO, USAGE, UNREADABLE, INTERNAL = range(5)
 _EXIT_CODES = (
     "exit codes: 0 fine, 1 no (a difference, a finding, a gate that failed), 2 a wrong command line, "
-    "3 something that cannot be read or is not there"
+    "3 something that cannot be read or is not there, 4 a fault of looplet itself"
 )
 
 
@@ -47,6 +47,19 @@ def run_command(prog: str, known: Sequence[Command], argv: Sequence[str] | None)
     except (LoopletError, OSError, ValueError) as problem:
         fail(str(problem))
         return UNREADABLE
+    except Exception as problem:
+        _own_up(problem)
+        return INTERNAL
+
+
+def _own_up(problem: Exception) -> None:
+    import traceback  # slow to import, and not needed when all is well
+
+    from looplet.text import escape_terminal
+
+    for line in "".join(traceback.format_exception(problem)).splitlines():
+        print(f"  {escape_terminal(line)}", file=sys.stderr)
+    fail("this is a fault of looplet and not of your files; please report it with the lines above")
 
 
 def fail(message: str, out: TextIO | None = None) -> None:

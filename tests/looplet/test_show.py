@@ -5,7 +5,7 @@ import json
 import pytest
 
 from looplet import tool
-from looplet.cli import main
+from looplet.cli import Command, main, run_command
 from looplet.testing import ScriptedBackend, call
 from looplet.tools import tools_from
 from looplet.trajectory import TrajectoryBuilder
@@ -88,3 +88,17 @@ def test_a_file_that_is_no_run(tmp_path, capsys):
     assert main(["show", str(tmp_path / "x.txt")]) == 1
     assert f"could not parse {tmp_path / 'x.txt'}" in capsys.readouterr().err
     assert main(["show", str(tmp_path / "nothing")]) == 1
+
+
+def test_CL_05_a_fault_of_our_own_is_code_4_and_no_gate_that_failed(capsys):
+    def broken(options):
+        raise TypeError("\x1b[2J\n::error::not yours")
+
+    command = Command("broken", "breaks", lambda parser: None, broken)
+    assert run_command("looplet", [command], ["broken"]) == 4
+    told = capsys.readouterr()
+    assert not told.out
+    assert "TypeError" in told.err
+    assert "\x1b" not in told.err
+    assert not any(line.startswith("::") for line in told.err.splitlines())
+    assert told.err.splitlines()[-1].startswith("error: this is a fault of looplet")
