@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,32 @@ def test_a_cassette_holds_exactly_what_was_said(said: list[tuple[bytes, Reply]])
 
 @pytest.mark.parametrize(
     ("encoding", "packed"),
-    [("gzip", gzip.compress(b'{"a":1}')), ("identity", b'{"a":1}'), ("", b'{"a":1}')],
-    ids=["gzip", "identity", "none"],  # gzip bytes hold the time, and all xdist workers must collect the same
+    [
+        ("gzip", gzip.compress(b'{"a":1}')),
+        ("deflate", zlib.compress(b'{"a":1}')),
+        ("deflate", zlib.compress(b'{"a":1}')[2:-4]),
+        ("deflate, gzip", gzip.compress(zlib.compress(b'{"a":1}'))),
+        ("identity", b'{"a":1}'),
+        ("", b'{"a":1}'),
+    ],
+    ids=[
+        "gzip",
+        "deflate",
+        "deflate without its head",
+        "both",
+        "identity",
+        "none",
+    ],  # gzip bytes hold the time, and all xdist workers must collect the same
 )
 def test_compression_is_undone(encoding: str, packed: bytes) -> None:
     headers = [("Content-Encoding", encoding)] if encoding else []
     assert reply_from_wire(200, headers, packed) == Reply(200, (), b'{"a":1}')
 
 
-def test_a_body_whose_compression_cannot_be_undone_is_kept_with_its_encoding() -> None:
-    reply = reply_from_wire(200, [("content-encoding", "gzip")], b"not gzip")
-    assert (reply.body, reply.kept_encoding) == (b"not gzip", "gzip")
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "snappy"])
+def test_a_body_whose_compression_cannot_be_undone_is_kept_with_its_encoding(encoding: str) -> None:
+    reply = reply_from_wire(200, [("content-encoding", encoding)], b"not packed")
+    assert (reply.body, reply.kept_encoding) == (b"not packed", encoding)
 
 
 DAMAGED = {

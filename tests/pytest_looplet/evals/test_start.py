@@ -6,6 +6,8 @@ import sys
 
 PROBE = """
 import sys
+BEFORE = set(sys.modules)  # what a tool that measures us may have loaded
+
 import pytest
 from looplet import Trajectory
 
@@ -16,7 +18,7 @@ def looplet_agent({fixtures}):
     return {agent}
 
 def pytest_sessionfinish():
-    print("LOADED", sorted(HEAVY & set(sys.modules)))
+    print("LOADED", sorted(HEAVY & set(sys.modules) - BEFORE))
 """
 
 EVALS = """
