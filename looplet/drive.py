@@ -189,14 +189,13 @@ def _is_async(method: Callable[..., Any]) -> bool:
 def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
     if isinstance(raw, ChatReply):
         return raw
-    stop_reason = getattr(need.llm, "last_stop_reason", None)
-    usage = getattr(need.llm, "last_usage", None)
-    if stop_reason is not None and not isinstance(stop_reason, str):
-        stop_reason = None
-    if usage is not None and not isinstance(usage, Usage):
-        usage = None
-    # Asked only of backends that tell something of their replies.
-    attempts = 1 if stop_reason is None and usage is None else getattr(need.llm, "last_attempts", 1)
+    llm, attempts = need.llm, 1
+    stop_reason, usage = getattr(llm, "last_stop_reason", None), getattr(llm, "last_usage", None)
+    if stop_reason is not None or usage is not None:  # it tells something of its replies
+        stop_reason = stop_reason if isinstance(stop_reason, str) else None
+        usage = usage if isinstance(usage, Usage) else None
+        if stop_reason is not None or usage is not None:
+            attempts = getattr(llm, "last_attempts", 1)
     if isinstance(raw, str):
         return ChatReply([{"type": "text", "text": raw}], stop_reason, "", usage, attempts)
     if isinstance(raw, list):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from looplet import clock
@@ -352,14 +351,14 @@ def _compaction(service: CompactService, reason: str) -> Callable[[Run], Any]:
 def _overflow_stages(config: LoopConfig) -> list[tuple[str, Callable[[Run], Any]]]:
     """What to try, in order, when a prompt of one run is too long."""
 
-    @cache
-    def shrinker() -> ResultShrinker:
-        from looplet.compact import ResultShrinker
-
-        return ResultShrinker()
+    kept: list[ResultShrinker] = []  # one for the run, made when it is needed
 
     def shrink_results(run: Run) -> None:
-        shrinker().shrink(run.state, run.conversation)
+        from looplet.compact import ResultShrinker
+
+        if not kept:
+            kept.append(ResultShrinker())
+        kept[0].shrink(run.state, run.conversation)
 
     def compact(run: Run) -> Any:
         from looplet.compact import TruncateCompact

@@ -42,8 +42,8 @@ class Journal(Protocol):
         """The conversation took the model's answer in, stamped *when*. Only noted."""
         ...
 
-    def said(self, text: str, when: float) -> None:
-        """The conversation took in a text for the model, stamped *when*. Only noted."""
+    def said(self, message: str, when: float) -> None:
+        """The conversation took in *message* for the model, stamped *when*. Only noted."""
         ...
 
     def planned(self, run: Run) -> None:

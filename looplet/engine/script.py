@@ -21,14 +21,21 @@ def script(run: Run) -> Script:
     from a driver whose consumer is gone. The exception leaves after that.
     """
     error: BaseException | None = None
+    plan = run.plan
     try:
         yield from _begin(run)
         while not run.stop_reason:
-            if not run.pending and run.done_call is None:  # else a resumed run is in the middle of a batch
-                yield from _turn(run)
+            # A resumed run may be in the middle of a batch.
+            if not run.pending and run.done_call is None and _may_ask(run):
+                if plan.slots.should_compact:
+                    yield from _compact(run)
+                brief = (yield from compose.briefing(run)) if run.notes or plan.briefed else ""
+                reply = yield from ask.ask(run, brief)
+                if not _calls_planned(run, reply):
+                    yield from _without_calls(run, reply)
             if run.pending or run.done_call is not None:
                 yield from act.act(run)
-                if run.done_call is not None or run.stop_request is not None or run.plan.slots.should_stop:
+                if run.done_call is not None or run.stop_request is not None or plan.slots.should_stop:
                     yield from _close(run)
     except Leave:
         run.stop_reason = run.stop_reason or "stopped_by_caller"
@@ -51,39 +58,42 @@ def _begin(run: Run) -> Script:
     yield from hooks.emit(run, LifecycleEvent.SESSION_START, step_num=0)
 
 
-def _turn(run: Run) -> Script:
-    """One question to the model, and what follows: calls to make, or a step that says why there are none."""
+def _may_ask(run: Run) -> bool:
+    """Whether the run goes on with a question to the model; counts the step that it will decide."""
     plan = run.plan
     if (plan.cancel_token is not None or plan.deadline_s is not None) and act.stop_if_cancelled(run):
-        return
+        return False
     if run.steps_left() <= 0:
         run.stop_reason = "budget_exhausted"
-        return
+        return False
     run.first_step = run.next_number()
     run.new_entities = 0
-    if plan.slots.should_compact:
-        yield from _compact(run)
-    brief = ""
-    if run.notes or plan.briefed:
-        brief = yield from compose.briefing(run)
-    reply = yield from ask.ask(run, brief)
+    return True
+
+
+def _calls_planned(run: Run, reply: Reply | ModelError | None) -> bool:
+    """Whether *reply* is done with: its calls are planned, or a hook stopped the run."""
     run.rejection = ""
     if run.stop_request is not None and _stop_requested(run):
-        return
+        return True
+    if not isinstance(reply, Reply) or not reply.calls:
+        return False
+    run.parse_failures = 0
+    run.answer_asked = False
+    act.plan_calls(run, reply)
+    return True
+
+
+def _without_calls(run: Run, reply: Reply | ModelError) -> Script:
+    """What follows a reply without calls: a step that says why, an answer, or a reply that can be read."""
     if isinstance(reply, ModelError):
         yield from finish.model_failed(run, reply)
-        return
-    if reply.calls:
-        run.parse_failures = 0
-        run.answer_asked = False
     elif reply.request.method == "chat":
         yield from finish.answer_in_text(run, reply)
-        return
     else:
-        reply = yield from _mended(run, reply)
-        if reply is None or _stop_requested(run):
-            return
-    act.plan_calls(run, reply)
+        mended = yield from _mended(run, reply)
+        if mended is not None and not _stop_requested(run):
+            act.plan_calls(run, mended)
 
 
 def _mended(run: Run, reply: Reply) -> Script:
