@@ -79,7 +79,7 @@ def test_replaying_a_call(timed, side, cassette, calls, target):
 
     work = {"floor": lambda: agent(client(transport=in_memory()), calls), "ours": played}
     title = f"{calls} calls of the OpenAI SDK from a cassette, over an in-memory transport"
-    timed(title, side, work, per=calls, target=target, rounds=5)
+    timed(title, side, work, per=calls, target=target, rounds=3)
 
 
 @pytest.mark.parametrize("side", ["floor", "ours"])

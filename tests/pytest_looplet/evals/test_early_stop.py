@@ -28,7 +28,10 @@ def test_a_gate_that_has_decided_spares_the_trials_that_are_left(value, processe
     left_out = content["spared"]["evals/eval_a.py::eval_x"]
     assert len(content["evals"]) + left_out == 60
     assert len(suite.runs) == len(content["evals"])
-    assert left_out >= (8 if value == "True" else 48)
+    if processes:  # a worker has begun some more before it hears of the decision
+        assert left_out >= (1 if value == "True" else 30)
+    else:
+        assert left_out >= (8 if value == "True" else 48)
     gate = content["gates"][0]
     assert gate["passed"] is (value == "True")
     assert "of 30 trials" in gate["text"]
