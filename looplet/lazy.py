@@ -21,7 +21,6 @@ def names_of(package: str, homes: "Mapping[str, str]") -> "tuple[list[str], Call
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value: object = getattr(import_module(home), name)
-        return value
+        return getattr(import_module(home), name)
 
     return list(where), load
