@@ -149,8 +149,7 @@ _NUMBERS = {
     "llm_timeout_s": 0,
 }
 
-_FROM_DOMAIN = tuple(vars(DomainAdapter)["__dataclass_fields__"])
-_CALLABLES = ("approval_handler", "render_messages_override")
+_CALLABLES = (*vars(DomainAdapter)["__dataclass_fields__"], "approval_handler", "render_messages_override")
 
 
 def check_config(config: LoopConfig) -> None:
@@ -184,9 +183,10 @@ def check_config(config: LoopConfig) -> None:
 
 
 def _check_callables(config: LoopConfig) -> None:
-    given = {name: config.from_domain(name) for name in _FROM_DOMAIN}
-    given |= {name: getattr(config, name) for name in _CALLABLES}
-    for name, value in given.items():
+    for name in _CALLABLES:
+        value = getattr(config, name)
+        if value is None and config.domain is not None:
+            value = getattr(config.domain, name, None)
         if value is not None and not callable(value):
             raise ConfigError(f"LoopConfig({name}={value!r}): give a function, or None")
     sources = config.memory_sources

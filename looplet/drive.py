@@ -10,14 +10,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from looplet.engine.hooks import Script, waited_for
-from looplet.engine.needs import Ask, Compact, Leave, Need, Resolve, RunTools, Save, Wait
+from looplet.engine.hooks import waited_for
+from looplet.engine.needs import Ask, Compact, Leave, Need, Resolve, RunTool, RunTools, Save, Wait
+from looplet.engine.script import script
 from looplet.errors import ModelError
 from looplet.running import inside
-from looplet.types import CancelToken, ChatReply, ErrorKind, Step, Usage
+from looplet.types import CancelToken, ChatReply, ErrorKind, Step, ToolResult, Usage
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from looplet.engine.run import Run
 
 T = TypeVar("T")
 
@@ -32,25 +35,27 @@ _NO_EXTRAS = (None,) * len(_EXTRAS)
 _COROUTINE = 0x80  # inspect.CO_COROUTINE; inspect itself is slow to import
 
 
-def drive(begin: Callable[[], tuple[Script, Any]]) -> Generator[Step, None, Any]:
-    """Run a script here and now; yields its steps and returns its trace.
+def drive(begin: Callable[[], Run]) -> Generator[Step, None, Any]:
+    """Do a run here and now; yields its steps and returns its trace.
 
     Args:
-        begin: Gives the script and the run's tools; called once, when the first step is asked for.
+        begin: Gives the run; called once, when the first step is asked for.
     """
-    script, tools = begin()
+    run = begin()
+    run.at_once = _SYNC
+    engine = script(run)
     answer: Any = None
     error: BaseException | None = None
     left = False
     while True:
         try:
-            need = script.send(answer) if error is None else script.throw(error)
+            need = engine.send(answer) if error is None else engine.throw(error)
         except StopIteration as end:
             return end.value
         answer = error = None
         try:
             if type(need) is not Step:
-                answer = _SYNC[type(need)](need, tools)
+                answer = _SYNC[type(need)](need)
             elif not left:
                 yield need
         except GeneratorExit:
@@ -60,20 +65,21 @@ def drive(begin: Callable[[], tuple[Script, Any]]) -> Generator[Step, None, Any]
             error = problem
 
 
-async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
-    """Run *script* on the running event loop; yields its steps."""
+async def drive_async(run: Run) -> AsyncGenerator[Step, None]:
+    """Do *run* on the running event loop; yields its steps."""
+    engine = script(run)
     answer: Any = None
     error: BaseException | None = None
     left = False
     while True:
         try:
-            need = script.send(answer) if error is None else script.throw(error)
+            need = engine.send(answer) if error is None else engine.throw(error)
         except StopIteration:
             return
         answer = error = None
         try:
             if type(need) is not Step:
-                answer = await _ASYNC[type(need)](need, tools)
+                answer = await _ASYNC[type(need)](need)
             elif not left:
                 yield need
         except GeneratorExit:
@@ -85,7 +91,7 @@ async def drive_async(script: Script, tools: Any) -> AsyncGenerator[Step, None]:
 # ------------------------------------------------------------------ the model
 
 
-def _ask(need: Ask, tools: Any) -> ChatReply | ModelError:
+def _ask(need: Ask) -> ChatReply | ModelError:
     method, first, options = _bind(need)
     try:
         if need.timeout_s is None:
@@ -120,7 +126,7 @@ def _start(work: Callable[[], T], name: str = "looplet-tool") -> Future[T]:
     return start(work, name)
 
 
-async def _ask_async(need: Ask, tools: Any) -> ChatReply | ModelError:
+async def _ask_async(need: Ask) -> ChatReply | ModelError:
     method, first, options = _bind(need)
     answer = _answer(method, partial(method, first, **options))
     try:
@@ -213,51 +219,68 @@ def _as_reply(need: Ask, raw: Any) -> ChatReply | ModelError:
 # ------------------------------------------------------------------ the tools and the rest
 
 
-def _run_tools(need: RunTools, tools: Any) -> list[Any]:
-    around, calls = inside.get(), need.calls
-    alone = len(calls) == 1
-    inside.set((need.run, calls[0] if alone else around[1]))
+def _run_tool(need: RunTool) -> ToolResult:
+    around, run, call = inside.get(), need.run, need.call
+    inside.set((run, call))
     try:
-        if alone:
-            return [tools.dispatch(calls[0], ctx=need.contexts[0])]
-        return list(tools.dispatch_batch(list(calls), ctx=_contexts_by_call(need, tools)))
+        result: ToolResult = run.plan.tools.dispatch(call, ctx=need.context)
+        return result
     finally:
         # Not by token: an async consumer may leave in another context than it came in.
         inside.set(around)
 
 
-async def _run_tools_async(need: RunTools, tools: Any) -> list[Any]:
-    around = inside.get()
-    inside.set((need.run, need.calls[0] if len(need.calls) == 1 else around[1]))
+async def _run_tool_async(need: RunTool) -> ToolResult:
+    around, tools = inside.get(), need.run.plan.tools
+    inside.set((need.run, need.call))
     try:
-        return await _results_async(need, tools)
+        if hasattr(tools, "dispatch_async"):
+            result: ToolResult = await tools.dispatch_async(need.call, ctx=need.context)
+            return result
+        return await _on_thread(partial(_run_tool, need))
     finally:
         inside.set(around)
 
 
-async def _results_async(need: RunTools, tools: Any) -> list[Any]:
+def _run_tools(need: RunTools) -> list[ToolResult]:
+    around, tools = inside.get(), need.run.plan.tools
+    inside.set((need.run, around[1]))
+    try:
+        return list(tools.dispatch_batch(list(need.calls), ctx=_contexts_by_call(need)))
+    finally:
+        inside.set(around)
+
+
+async def _run_tools_async(need: RunTools) -> list[ToolResult]:
+    around, tools = inside.get(), need.run.plan.tools
+    inside.set((need.run, around[1]))
+    try:
+        if hasattr(tools, "dispatch_batch_async"):
+            return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need)))
+        return await _on_thread(partial(_run_tools, need))
+    finally:
+        inside.set(around)
+
+
+async def _on_thread(work: Callable[[], T]) -> T:
     import asyncio
 
-    if len(need.calls) == 1 and hasattr(tools, "dispatch_async"):
-        return [await tools.dispatch_async(need.calls[0], ctx=need.contexts[0])]
-    if len(need.calls) > 1 and hasattr(tools, "dispatch_batch_async"):
-        return list(await tools.dispatch_batch_async(list(need.calls), ctx=_contexts_by_call(need, tools)))
-    return await asyncio.wrap_future(_start(partial(_run_tools, need, tools)))
+    return await asyncio.wrap_future(_start(work))
 
 
-def _contexts_by_call(need: RunTools, tools: Any) -> Any:
+def _contexts_by_call(need: RunTools) -> Any:
     """One context for each call where the registry can take them apart, else the first for all."""
-    if hasattr(tools, "dispatch_async"):
+    if hasattr(need.run.plan.tools, "dispatch_async"):
         by_id = {id(call): ctx for call, ctx in zip(need.calls, need.contexts, strict=True)}
         return lambda call: by_id[id(call)]
     return need.contexts[0]
 
 
-def _work(need: Compact | Save, tools: Any) -> Any:
+def _work(need: Compact | Save) -> Any:
     return need.work()
 
 
-async def _work_async(need: Compact | Save, tools: Any) -> Any:
+async def _work_async(need: Compact | Save) -> Any:
     import asyncio
 
     future = asyncio.wrap_future(_start(need.work))
@@ -277,14 +300,14 @@ async def _work_async(need: Compact | Save, tools: Any) -> Any:
     return await result if hasattr(result, "__await__") else result
 
 
-def _wait(need: Wait, tools: Any) -> None:
+def _wait(need: Wait) -> None:
     for seconds in _slices(need.seconds, need.cancel_token):
         time.sleep(seconds)
         if need.cancel_token is not None and need.cancel_token.is_cancelled:
             return
 
 
-async def _wait_async(need: Wait, tools: Any) -> None:
+async def _wait_async(need: Wait) -> None:
     import asyncio
 
     for seconds in _slices(need.seconds, need.cancel_token):
@@ -300,26 +323,28 @@ def _slices(seconds: float, token: CancelToken | None) -> list[float]:
     return [SLICE_S] * whole + [seconds - whole * SLICE_S]
 
 
-def _resolve(need: Resolve, tools: Any) -> Any:
+def _resolve(need: Resolve) -> Any:
     """Wait for an async hook in the sync loop."""
     return waited_for(need.awaitable)
 
 
-async def _resolve_async(need: Resolve, tools: Any) -> Any:
+async def _resolve_async(need: Resolve) -> Any:
     return await need.awaitable
 
 
-_SYNC: dict[type[Need], Callable[[Any, Any], Any]] = {
+_SYNC: dict[type[Need], Callable[[Any], Any]] = {
     Ask: _ask,
     Wait: _wait,
+    RunTool: _run_tool,
     RunTools: _run_tools,
     Compact: _work,
     Save: _work,
     Resolve: _resolve,
 }
-_ASYNC: dict[type[Need], Callable[[Any, Any], Any]] = {
+_ASYNC: dict[type[Need], Callable[[Any], Any]] = {
     Ask: _ask_async,
     Wait: _wait_async,
+    RunTool: _run_tool_async,
     RunTools: _run_tools_async,
     Compact: _work_async,
     Save: _work_async,

@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 from looplet.config import DomainAdapter, LoopConfig
 from looplet.conversation import Conversation
 from looplet.drive import drive, drive_async
-from looplet.engine.hooks import Script, emit_event
-from looplet.engine.script import script
+from looplet.engine.hooks import emit_event
+from looplet.engine.run import Run
 from looplet.events import EventPayload
 from looplet.planning import prepare
 from looplet.session import SessionLog
@@ -159,10 +159,10 @@ def composable_loop(
         TypeError: *llm* is no backend, or is async.
     """
 
-    def begin() -> tuple[Script, Any]:
+    def begin() -> Run:
         run = prepare(llm, task, tools, context, hooks, config, state, session_log, stream, conversation)
         _refuse_async_backend(llm)
-        return script(run), run.plan.tools
+        return run
 
     return drive(begin)  # and not `yield from`, which each step would pass through
 
@@ -188,7 +188,7 @@ def async_composable_loop(
 
     def begin() -> AsyncGenerator[Step, None]:
         run = prepare(llm, task, tools, context, hooks, config, state, session_log, stream, conversation)
-        return drive_async(script(run), run.plan.tools)
+        return drive_async(run)
 
     return _AsyncSteps(begin)
 

@@ -15,7 +15,7 @@ class ByName:
     """
 
     def __init__(self, **fields: Any) -> None:
-        self.__dict__.update(fields)
+        self.__dict__ = fields
 
 
 class Plain:

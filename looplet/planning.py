@@ -11,10 +11,10 @@ from looplet import clock
 from looplet.config import LoopConfig, check_config
 from looplet.conversation import Conversation
 from looplet.engine.hooks import log_listener
-from looplet.engine.observe import Observers, RunObserver
+from looplet.engine.observe import NOBODY, Observers, RunObserver
 from looplet.engine.run import Plan, Run, Wire
 from looplet.engine.scope import Nesting, Resuming
-from looplet.engine.slots import Slots
+from looplet.engine.slots import NO_HOOKS, Slots
 from looplet.errors import ConfigError
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.session import SessionLog
@@ -54,7 +54,7 @@ def prepare(
         shelf, registry = _shelve(config.skills, registry)
         config = replace(config, memory_sources=[*config.memory_sources, shelf])
         hooks = [*(hooks or ()), shelf]
-    slots = Slots(hooks or ())
+    slots = Slots(hooks) if hooks else NO_HOOKS
     state = _bounded_state(state, config)
     session_log = SessionLog() if session_log is None else session_log
     conversation = Conversation() if conversation is None else conversation
@@ -203,7 +203,7 @@ def _plan(
         context=context,
         session_id=config.session_id or clock.new_id(),
         slots=slots,
-        observers=Observers(observers),
+        observers=Observers(observers) if observers else NOBODY,
         nesting=[observer for observer in observers if isinstance(observer, Nesting)],
         config=config,
         journal=journal,

@@ -22,6 +22,9 @@ Preserve: TypeAlias = "Callable[[LogEntry], bool] | Collection[object]"
 EntityFormatter: TypeAlias = "Callable[[set[str]], str | Iterable[str]]"
 """Turns the set of all entities into one or more lines."""
 
+_Note: TypeAlias = tuple[int, str, str, str]
+"""Step, theory, tool and reasoning of an entry that is not made yet, because nobody has looked at it."""
+
 _SHOWN_ENTITIES = 20
 _KEPT_FINDINGS = 8
 _FINDING_CHARS = 4000
@@ -75,7 +78,6 @@ class SessionLog:
     """The entries of a run, and the theory in force.
 
     Attributes:
-        entries: Oldest first. May be edited; replace an entry rather than changing an old one in place.
         current_theory: The latest theory that was recorded.
 
     Args:
@@ -91,12 +93,30 @@ class SessionLog:
         title: str = "SESSION LOG",
         highlights_label: str = "highlights",
     ) -> None:
-        self.entries: list[LogEntry] = []
+        self._entries: list[LogEntry] = []
+        self._notes: list[_Note] | None = []
         self.current_theory = ""
         self.title = title
         self.highlights_label = highlights_label
         self._entity_formatter = entity_formatter
         self._view = _View(highlights_label)
+
+    @property
+    def entries(self) -> list[LogEntry]:
+        """The entries, oldest first: the list itself, not a copy.
+
+        May be edited; replace an entry rather than changing an old one in place. A log that nobody looks into
+        holds notes instead: it cannot have been edited, and its text costs what is new.
+        """
+        notes = self._notes
+        if notes is not None:
+            self._notes = None
+            self._entries += [LogEntry(*note) for note in notes]
+        return self._entries
+
+    @entries.setter
+    def entries(self, entries: list[LogEntry]) -> None:
+        self._entries, self._notes = entries, None
 
     def record(
         self,
@@ -112,6 +132,10 @@ class SessionLog:
         """Add an entry. A blank *theory* means the one in force; any other becomes it."""
         if theory and theory.strip():
             self.current_theory = theory
+        notes = self._notes
+        if notes is not None and not (entities or findings or highlights or recall_key):
+            notes.append((step, self.current_theory, tool, reasoning))
+            return
         entry = LogEntry(
             step,
             self.current_theory,
@@ -130,7 +154,8 @@ class SessionLog:
 
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Those of *names* that no entry mentions, at a cost that does not grow with the log."""
-        self._view.follow(self.entries, 1)
+        if self._notes is None:
+            self._view.follow(self._entries, 1)
         return set(names) - self._view.entities
 
     def render(self) -> str:
@@ -161,16 +186,20 @@ class SessionLog:
 
     def recent_lines(self, limit: int = 20) -> list[str]:
         """What `render_recent` joins: the header, then what there is to tell; `[]` without entries."""
-        entries, view = self.entries, self._view
-        if not entries:
+        notes, view = self._notes, self._view
+        if notes is None:
+            view.follow(self._entries, limit)
+        else:
+            view.follow_notes(notes)
+        count = len(view.texts)
+        if not count:
             return []
-        view.follow(entries, limit)
         if self.current_theory or view.entities:
             lines = [f"═══ {self.title} ═══", *self._preamble(view.entities, view.first_entities)]
         else:
             lines = [f"═══ {self.title} ═══", "Steps:"]
-        if len(entries) > limit:
-            lines.append(f"  … {len(entries) - limit} earlier steps")
+        if count > limit:
+            lines.append(f"  … {count - limit} earlier steps")
         if limit > 0:
             lines += view.texts[-limit:]
         return lines
@@ -263,6 +292,12 @@ class _View:
         self.texts: list[str] = []
         self.entities: set[str] = set()
         self.first_entities: list[str] = []
+
+    def follow_notes(self, notes: list[_Note]) -> None:
+        """Take in what was appended to *notes*, which nobody can have edited."""
+        texts = self.texts
+        for step, _, tool, reasoning in notes[len(texts) :]:
+            texts.append(_LINE % (step, tool, reasoning))
 
     def follow(self, entries: list[LogEntry], limit: int) -> None:
         """Take in what was appended; start again if the entries were edited otherwise."""

@@ -487,10 +487,15 @@ def capabilities_of(backend: object) -> Capabilities:
         answer = backend.capabilities()  # type: ignore[attr-defined]
         if isinstance(answer, Capabilities):
             return answer
-    return Capabilities(
-        chat=callable(getattr(kind, "chat", None)),
-        native_tools=callable(getattr(kind, "generate_with_tools", None)),
-    )
+    native = callable(getattr(kind, "generate_with_tools", None))
+    return _BY_METHODS[callable(getattr(kind, "chat", None)), native]
+
+
+_BY_METHODS = {
+    (chat, native): Capabilities(chat=chat, native_tools=native)
+    for chat in (True, False)
+    for native in (True, False)
+}
 
 
 Prices: TypeAlias = Mapping[str, "ModelPrice"]

@@ -9,9 +9,9 @@ from looplet.checkpoint.lines import records
 from looplet.checkpoint.restore import Restorer, whole
 from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
-from looplet.engine.observe import Observers
+from looplet.engine.observe import NOBODY
 from looplet.engine.run import Plan, Run
-from looplet.engine.slots import Slots
+from looplet.engine.slots import NO_HOOKS
 from looplet.session import SessionLog
 from looplet.tools.registry import BaseToolRegistry
 from looplet.types import DefaultState
@@ -75,8 +75,8 @@ class JournalCheckpoint(Checkpoint):
             tools=BaseToolRegistry(),
             context=None,
             session_id=begin["run_id"],
-            slots=Slots(()),
-            observers=Observers(),
+            slots=NO_HOOKS,
+            observers=NOBODY,
             wire=begin["wire"],
         )
         run = Run(plan, DefaultState(), SessionLog(), Conversation())

@@ -10,7 +10,7 @@ from looplet import clock
 from looplet.engine import hooks, record
 from looplet.engine.ask import cancelled
 from looplet.engine.hooks import Script
-from looplet.engine.needs import Resolve, RunTools, Save
+from looplet.engine.needs import Resolve, RunTool, RunTools, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.slots import Filled
 from looplet.events import LifecycleEvent
@@ -55,7 +55,7 @@ def _refuse_over_budget(pending: Pending) -> None:
 
 def act(run: Run) -> Script:
     """Judge, run and hand out all pending calls."""
-    journal = run.plan.journal
+    journal, at_once = run.plan.journal, run.at_once
     if journal is not None:
         journal.planned(run)
     if run.plan.slots.before_tool:
@@ -69,10 +69,10 @@ def act(run: Run) -> Script:
             if pending.result is None:
                 if journal is not None:
                     yield Save(partial(journal.starting, run, pending))
-                results = yield _body(run, pending)
+                need = _body(run, pending)
+                pending.result = (yield need) if at_once is None else at_once[RunTool](need)
                 while run.loose:
                     yield Resolve(run.loose.pop(0))
-                pending.result = results[0]
                 if journal is not None and len(run.pending) > 1:
                     yield Save(partial(journal.finished, run, pending))
     except BaseException:
@@ -194,14 +194,14 @@ def _deny(
 # ------------------------------------------------------------------ the tool
 
 
-def _body(run: Run, pending: Pending) -> RunTools:
+def _body(run: Run, pending: Pending) -> RunTool:
     """What starts the tool of a call, told to the observers."""
     plan, call = run.plan, pending.call
     for hear in plan.observers.tool_started:
         hear(pending.number, call)
     pending.ran = True
     context = plan.tool_context(run, call, pending.number) if plan.tool_context is not None else None
-    return RunTools((call,), (context,), run)
+    return RunTool(call, context, run)
 
 
 def _dispatch_together(run: Run, batch: Sequence[Pending]) -> Script:

@@ -58,7 +58,7 @@ def ask(run: Run, brief: str) -> Script:
         answer = _too_long(run, request)
     if answer is None:
         need = _question(run, request)
-        answer = yield need
+        answer = (yield need) if run.at_once is None else run.at_once[Ask](need)
         if not isinstance(answer, ChatReply) or answer.usage is not None or plan.observers.after_model:
             answer = yield from _taken(run, need.request, answer)
     if not isinstance(answer, ChatReply):

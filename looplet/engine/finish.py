@@ -9,7 +9,7 @@ from looplet import clock
 from looplet.engine import act, hooks, record
 from looplet.engine.ask import cancelled
 from looplet.engine.hooks import Script
-from looplet.engine.needs import RunTools, Save
+from looplet.engine.needs import RunTool, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.errors import ModelError
 from looplet.events import LifecycleEvent
@@ -89,8 +89,7 @@ def _run_done(run: Run, pending: Pending) -> Script:
         hear(pending.number, pending.call)
     make = plan.tool_context
     context = make(run, pending.call, pending.number) if make is not None else None
-    results = yield RunTools((pending.call,), (context,), run)
-    pending.result = results[0]
+    pending.result = yield RunTool(pending.call, context, run)
 
 
 def answer_in_text(run: Run, reply: Reply) -> Script:

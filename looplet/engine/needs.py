@@ -4,6 +4,7 @@
 |---|---|
 | `Ask` | a `ChatReply`, or a `ModelError` |
 | `Wait` | nothing, after the seconds or when the run is cancelled |
+| `RunTool` | its `ToolResult` |
 | `RunTools` | one `ToolResult` for each call, in order |
 | `Compact` | a `CompactOutcome` |
 | `Save` | nothing, once the record is durable |
@@ -64,13 +65,30 @@ class Wait:
         self.cancel_token = cancel_token
 
 
+class RunTool:
+    """Run one call.
+
+    Attributes:
+        call: The call.
+        context: Its `ToolContext`, or None.
+        run: Whose call it is, for tools that start a run of their own.
+    """
+
+    __slots__ = ("call", "context", "run")
+
+    def __init__(self, call: ToolCall, context: ToolContext | None, run: Run) -> None:
+        self.call = call
+        self.context = context
+        self.run = run
+
+
 class RunTools:
-    """Run this call, or these at once where their tools allow it.
+    """Run several calls, at once where their tools allow it.
 
     Attributes:
         calls: The calls, in the order of their results.
         contexts: One `ToolContext` or None for each call.
-        run: Whose calls they are, for tools that start a run of their own.
+        run: Whose calls they are.
     """
 
     __slots__ = ("calls", "contexts", "run")
@@ -111,7 +129,7 @@ class Resolve:
         self.awaitable = awaitable
 
 
-Need: TypeAlias = Ask | Wait | RunTools | Compact | Save | Step | Resolve
+Need: TypeAlias = Ask | Wait | RunTool | RunTools | Compact | Save | Step | Resolve
 
 
 class Leave(BaseException):

@@ -177,3 +177,7 @@ class Observers:
 def _hears(observer: object, name: str) -> bool:
     method = getattr(type(observer), name, None)
     return method is not None and method is not getattr(RunObserver, name)
+
+
+NOBODY = Observers()
+"""Nobody who wants to hear anything: one for all such runs."""

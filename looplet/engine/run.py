@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Wire: TypeAlias = Literal["thread", "native", "text"]
 """How the model is talked to: message threads, tools beside one prompt, or one prompt of text."""
 
+_NO_USAGE = Usage()
+
 RECENT_RESULTS = 5
 """Steps whose results a text prompt shows; older ones are in the session log, one line each."""
 
@@ -186,8 +188,45 @@ class Run:
         final_output: Arguments of the accepted done call.
         asked_at: When the question that is out was sent, if an observer wants to know how long it took.
         told_head: The task and the tools as the last prompt had them, and the text that they are in it.
+        at_once: How a driver that blocks meets a need, by its kind; None where each is yielded to it.
         loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
     """
+
+    __slots__ = (
+        "answer_asked",
+        "asked_at",
+        "at_once",
+        "conversation",
+        "done_call",
+        "final_output",
+        "first_step",
+        "free_used",
+        "last_input_tokens",
+        "llm",
+        "llm_calls",
+        "loose",
+        "model_calls",
+        "new_entities",
+        "notes",
+        "offset",
+        "parse_failures",
+        "pending",
+        "plan",
+        "recent",
+        "rejection",
+        "runs_inside",
+        "session_log",
+        "started",
+        "state",
+        "stop_reason",
+        "stop_request",
+        "thread",
+        "thread_sent",
+        "told_head",
+        "usage",
+        "warned",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -214,7 +253,7 @@ class Run:
         self.llm_calls = 0
         self.model_calls = 0
         self.asked_at = 0.0
-        self.usage = Usage()
+        self.usage = _NO_USAGE
         self.parse_failures = 0
         self.answer_asked = False
         self.new_entities = 0
@@ -228,6 +267,7 @@ class Run:
         self.thread: Thread | None = None
         self.thread_sent = 0
         self.runs_inside: dict[str, int] = {}
+        self.at_once: Mapping[type, Callable[[Any], Any]] | None = None
 
     def next_number(self) -> int:
         """The number of the next step."""

@@ -24,8 +24,9 @@ class BaseToolRegistry:
 
     def __init__(self) -> None:
         self._tools: dict[str, ToolSpec] = {}
-        self._described: list[ToolSpec] = []
+        self._in_catalog: list[ToolSpec] = []
         self._catalog = "Available tools:"
+        self._in_schemas: list[ToolSpec] = []
         self._schemas: list[dict[str, Any]] = []
 
     def copy(self) -> Self:
@@ -35,7 +36,7 @@ class BaseToolRegistry:
         """
         twin = copy(self)
         twin._tools = dict(self._tools)
-        twin._described = []
+        twin._in_catalog, twin._in_schemas = [], []
         return twin
 
     def remove(self, name: str) -> None:
@@ -74,14 +75,18 @@ class BaseToolRegistry:
 
     def tool_catalog_text(self) -> str:
         """All tools for a text prompt, two lines each under a headline."""
-        if self._described != list(self._tools.values()):
-            self._describe()
+        specs = list(self._tools.values())
+        if self._in_catalog != specs:
+            self._catalog = "\n".join(["Available tools:", *[spec.spec_text() for spec in specs]])
+            self._in_catalog = specs
         return self._catalog
 
     def tool_schemas(self) -> list[dict[str, Any]]:
         """All tools as backends take them: `{"name", "description", "input_schema"}`."""
-        if self._described != list(self._tools.values()):
-            self._describe()
+        specs = list(self._tools.values())
+        if self._in_schemas != specs:
+            self._schemas = [spec.to_api_schema() for spec in specs]
+            self._in_schemas = specs
         return list(self._schemas)
 
     def introspect(self) -> dict[str, Any]:
@@ -97,12 +102,6 @@ class BaseToolRegistry:
             for spec in self._tools.values()
         ]
         return {"tool_count": len(tools), "tools": tools}
-
-    def _describe(self) -> None:
-        specs = list(self._tools.values())
-        self._catalog = "\n".join(["Available tools:", *(spec.spec_text() for spec in specs)])
-        self._schemas = [spec.to_api_schema() for spec in specs]
-        self._described = specs
 
     def _summarize_args(self, call: ToolCall) -> str:
         """The arguments in one line, for results and reports."""

@@ -14,6 +14,13 @@ def filled(count: int, *, start: int = 1, **kwargs) -> SessionLog:
     return log
 
 
+def plain(count: int) -> SessionLog:
+    log = SessionLog()
+    for number in range(1, count + 1):
+        log.record(number, "", "grep", f"look {number}")
+    return log
+
+
 class TestRender:
     def test_an_empty_log_renders_as_nothing(self):
         log = SessionLog()
@@ -104,13 +111,43 @@ class TestRenderRecent:
             pytest.param(lambda log: log.compact(2), id="compacted"),
         ],
     )
-    def test_follows_edits_behind_its_back(self, edit):
-        log = filled(8)
+    @pytest.mark.parametrize("make", [lambda: filled(8), lambda: plain(8)], ids=["with entities", "plain"])
+    def test_follows_edits_behind_its_back(self, edit, make):
+        log = make()
         log.render_recent()
         edit(log)
         assert log.render_recent() == log.render()
         log.record(50, "", "after", "r", ["zz"])
         assert log.render_recent() == log.render()
+
+    def test_the_list_of_entries_grows_in_the_hands_of_whoever_has_it(self):
+        log = plain(3)
+        held = log.entries
+        log.record(4, "", "grep", "look 4")
+        assert [entry.step for entry in held] == [1, 2, 3, 4]
+        held.pop(0)
+        assert (
+            log.render_recent()
+            == log.render()
+            == "\n".join(("═══ SESSION LOG ═══", "Steps:", *(f"  S{n}: grep — look {n}" for n in (2, 3, 4))))
+        )
+
+    @pytest.mark.parametrize("looked", [True, False], ids=["read between", "never read"])
+    def test_reading_the_entries_changes_no_text(self, looked):
+        log, texts = SessionLog(), []
+        for number in range(1, 30):
+            log.record(number, "an idea" if number == 5 else "", "grep", f"look {number}")
+            if looked and number in (3, 17):
+                assert [entry.theory for entry in log.entries][4:] == ["an idea"] * (number - 4)
+            texts.append(log.render_recent(20))
+        assert texts[10].splitlines() == [
+            "═══ SESSION LOG ═══",
+            "Current theory: an idea",
+            "",
+            "Steps:",
+            *(f"  S{n}: grep — look {n}" for n in range(1, 12)),
+        ]
+        assert texts[-1].splitlines()[4] == "  … 9 earlier steps"
 
     def test_stays_right_as_the_log_grows_step_by_step(self):
         log = SessionLog()

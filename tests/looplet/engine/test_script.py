@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from looplet.engine.needs import Ask, Leave, RunTools, Wait
+from looplet.engine.needs import Ask, Leave, RunTool, Wait
 from looplet.engine.script import script
 from looplet.errors import ModelError
 from looplet.planning import prepare
@@ -39,8 +39,8 @@ def run_of(**given: Any) -> Any:
 
 def answer_to(need: Any) -> Any:
     """What a world in which every tool works would send back."""
-    if isinstance(need, RunTools):
-        return [ToolResult(c.tool, "", {"ok": True}, call_id=c.call_id) for c in need.calls]
+    if isinstance(need, RunTool):
+        return ToolResult(need.call.tool, "", {"ok": True}, call_id=need.call.call_id)
     return None
 
 
@@ -60,7 +60,7 @@ def feed(run: Any, replies: list[Any]) -> list[str]:
 
 def test_a_run_asks_runs_and_hands_out() -> None:
     run = run_of()
-    assert feed(run, [ADD, DONE]) == ["Ask", "RunTools", "Step", "Ask", "RunTools", "Step"]
+    assert feed(run, [ADD, DONE]) == ["Ask", "RunTool", "Step", "Ask", "RunTool", "Step"]
     assert run.stop_reason == "done"
     assert run.final_output == {"answer": "ok"}
 
@@ -125,8 +125,8 @@ def test_a_resumed_run_goes_on_in_the_middle_of_a_batch() -> None:
     run.first_step = 1
     engine = script(run)
     need = next(engine)
-    assert isinstance(need, RunTools)
-    assert [c.call_id for c in need.calls] == ["c2"]
+    assert isinstance(need, RunTool)
+    assert need.call.call_id == "c2"
     first = engine.send(answer_to(need))
     assert isinstance(first, Step)
     assert first.number == 1
