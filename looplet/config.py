@@ -160,7 +160,7 @@ def check_config(config: LoopConfig) -> None:
     """
     for name, least in _NUMBERS.items():
         value = getattr(config, name)
-        if value is None:
+        if value is None or (type(value) is int and value >= least):
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
             raise ConfigError(f"LoopConfig({name}={value!r}): give a number of at least {least}")

@@ -160,21 +160,21 @@ async def _answer(method: Callable[..., Any], bound: Callable[[], Any]) -> Any:
 
 def _bind(need: Ask) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
     """The method to call, its first argument and its keywords."""
-    request = need.request
-    method = getattr(need.llm, request.method)
+    name, messages, prompt, system_prompt, tools, max_tokens, temperature, _, marks, *_ = need.request
+    method = getattr(need.llm, name)
     options: dict[str, Any] = {
-        "max_tokens": request.max_tokens,
-        "system_prompt": request.system_prompt,
-        "temperature": request.temperature,
+        "max_tokens": max_tokens,
+        "system_prompt": system_prompt,
+        "temperature": temperature,
     }
-    if request.method != "generate":
-        options["tools"] = list(request.tools)
-    extras = (need.cancel_token, request.cache_breakpoints, need.timeout_s, need.on_chunk)
+    if name != "generate":
+        options["tools"] = list(tools)
+    extras = (need.cancel_token, marks, need.timeout_s, need.on_chunk)
     if extras != _NO_EXTRAS:
-        for name, value in zip(_EXTRAS, extras, strict=True):
-            if value is not None and _names(method, name):
-                options[name] = value
-    return method, request.messages if request.method == "chat" else request.prompt, options
+        for extra, value in zip(_EXTRAS, extras, strict=True):
+            if value is not None and _names(method, extra):
+                options[extra] = value
+    return method, messages if name == "chat" else prompt, options
 
 
 def _names(method: Callable[..., Any], parameter: str) -> bool:

@@ -49,19 +49,19 @@ def probe(function: Callable[..., Any]) -> Takes:
     else:
         names, required, anything = _from_signature(inner)
     ctx = "ctx" in names
-    return Takes(names - {"ctx"}, tuple(n for n in required if n != "ctx"), anything, ctx, is_async)
+    if ctx:
+        names, required = names - {"ctx"}, [name for name in required if name != "ctx"]
+    return Takes(names, tuple(required), anything, ctx, is_async)
 
 
 def _from_code(function: FunctionType, skip: int) -> tuple[frozenset[str], list[str], bool]:
-    code = function.__code__
-    first = max(skip, code.co_posonlyargcount)
-    positional = code.co_varnames[first : code.co_argcount]
-    with_default = len(function.__defaults__ or ())
-    required = list(positional[: max(0, len(positional) - with_default)])
-    by_keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    defaults = function.__kwdefaults__ or {}
-    required += [name for name in by_keyword if name not in defaults]
-    return frozenset(positional + by_keyword), required, bool(code.co_flags & _KEYWORDS)
+    code, last = function.__code__, function.__code__.co_argcount
+    names = code.co_varnames[max(skip, code.co_posonlyargcount) : last + code.co_kwonlyargcount]
+    with_default = {*(function.__kwdefaults__ or ())}
+    if function.__defaults__:
+        with_default.update(code.co_varnames[last - len(function.__defaults__) : last])
+    required = [name for name in names if name not in with_default]
+    return frozenset(names), required, bool(code.co_flags & _KEYWORDS)
 
 
 def _from_signature(function: Callable[..., Any]) -> tuple[frozenset[str], list[str], bool]:
