@@ -132,9 +132,12 @@ class LoopConfig(Plain):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     skills: Sequence[Skill] = ()
 
-    def from_domain(self, name: str) -> Any:
-        """The callable called *name*, from here or else from `domain`."""
-        return getattr(self, name) or (getattr(self.domain, name) if self.domain else None)
+    def domain_parts(self) -> DomainAdapter | LoopConfig:
+        """The five callables of a `DomainAdapter`, each from here or else from `domain`."""
+        domain = self.domain
+        if domain is None:
+            return self
+        return DomainAdapter(*[getattr(self, name) or getattr(domain, name) for name in _DOMAIN])
 
 
 _NUMBERS = {
@@ -149,7 +152,7 @@ _NUMBERS = {
     "llm_timeout_s": 0,
 }
 
-_CALLABLES = (*vars(DomainAdapter)["__dataclass_fields__"], "approval_handler", "render_messages_override")
+_DOMAIN = tuple(vars(DomainAdapter)["__dataclass_fields__"])
 
 
 def check_config(config: LoopConfig) -> None:
@@ -164,32 +167,40 @@ def check_config(config: LoopConfig) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
             raise ConfigError(f"LoopConfig({name}={value!r}): give a number of at least {least}")
-    _check_callables(config)
+    parts = config.domain_parts()
+    _check_callables(
+        build_briefing=parts.build_briefing,
+        extract_entities=parts.extract_entities,
+        build_trace=parts.build_trace,
+        build_prompt=parts.build_prompt,
+        extract_step_metadata=parts.extract_step_metadata,
+        approval_handler=config.approval_handler,
+        render_messages_override=config.render_messages_override,
+    )
+    _check_memory(config.memory_sources)
     if not config.done_tool or not isinstance(config.done_tool, str):
         raise ConfigError(
             f"LoopConfig(done_tool={config.done_tool!r}): give the name of the tool that ends a run"
         )
     if config.resume not in ("auto", "force", "never"):
         raise ConfigError(f'LoopConfig(resume={config.resume!r}): give "auto", "force" or "never"')
-    prompts = config.from_domain("build_prompt") or config.render_messages_override
     if config.stream_tokens and config.use_native_tools is False:
         raise ConfigError(
             "LoopConfig(stream_tokens=True, use_native_tools=False): only message threads stream"
         )
-    if config.stream_tokens and prompts:
+    if config.stream_tokens and (parts.build_prompt or config.render_messages_override):
         raise ConfigError(
             "LoopConfig(stream_tokens=True) with a prompt of your own: only message threads stream"
         )
 
 
-def _check_callables(config: LoopConfig) -> None:
-    for name in _CALLABLES:
-        value = getattr(config, name)
-        if value is None and config.domain is not None:
-            value = getattr(config.domain, name, None)
+def _check_callables(**given: object) -> None:
+    for name, value in given.items():
         if value is not None and not callable(value):
             raise ConfigError(f"LoopConfig({name}={value!r}): give a function, or None")
-    sources = config.memory_sources
+
+
+def _check_memory(sources: Any) -> None:
     if isinstance(sources, str) or not all(callable(getattr(source, "load", None)) for source in sources):
         raise ConfigError(
             f"LoopConfig(memory_sources={sources!r}): give a list of sources such as StaticMemorySource(text)"

@@ -27,6 +27,9 @@ T = TypeVar("T")
 SLICE_S = 0.1
 """Longest sleep between two looks at the cancel token, in seconds."""
 
+INSTANT_S = 0.0001
+"""Seconds. A model that answers sooner has not waited for anything, so that nobody else had a turn."""
+
 _EXTRAS = ("cancel_token", "cache_breakpoints", "timeout_s", "on_chunk")
 """Keywords that a backend gets if its method names them."""
 
@@ -129,11 +132,21 @@ def _start(work: Callable[[], T], name: str = "looplet-tool") -> Future[T]:
 async def _ask_async(need: Ask) -> ChatReply | ModelError:
     method, first, options = _bind(need)
     answer = _answer(method, partial(method, first, **options))
+    asked = time.perf_counter()
     try:
         raw = await (answer if need.timeout_s is None else _within_async(need.timeout_s, answer))
+        if time.perf_counter() - asked < INSTANT_S:
+            await _turn()
         return _as_reply(need, raw)
     except Exception as problem:
         return _failure(problem)
+
+
+async def _turn() -> None:
+    """Let the event loop's other tasks run; with a model that never waits they would wait for the end."""
+    import asyncio
+
+    await asyncio.sleep(0)
 
 
 async def _within_async(seconds: float, answer: Awaitable[Any]) -> Any:

@@ -1,5 +1,7 @@
 """Packages whose public names load when they are asked for (PEP 562)."""
 
+from sys import modules
+
 TYPE_CHECKING = False  # what typing.TYPE_CHECKING is at run time, without importing typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +21,11 @@ def names_of(package: str, homes: "Mapping[str, str]") -> "tuple[list[str], Call
         home = where.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from importlib import import_module
+        try:
+            return getattr(modules[home], name)
+        except (KeyError, AttributeError):  # not loaded, or another thread is at it
+            from importlib import import_module
 
-        return getattr(import_module(home), name)
+            return getattr(import_module(home), name)
 
     return list(where), load

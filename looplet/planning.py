@@ -173,7 +173,7 @@ def _wire(llm: Any, config: LoopConfig) -> Wire:
     """How to talk to *llm*. The class is asked, unless the caller insists on native tools."""
     wanted = config.use_native_tools
     able = capabilities_of(llm)
-    own_prompt = config.from_domain("build_prompt") or config.render_messages_override
+    own_prompt = config.domain_parts().build_prompt or config.render_messages_override
     if wanted is not False and able.chat and not own_prompt:
         return "thread"
     if wanted and (able.native_tools or hasattr(llm, "generate_with_tools")):
@@ -194,7 +194,7 @@ def _plan(
 ) -> Plan:
     limited = isinstance(state, DefaultState)
     given = not isinstance(config.max_steps, NotGiven)
-    brief = config.from_domain("build_briefing")
+    parts = config.domain_parts()
     observers = _observers(config, slots, stream, journal)
     return Plan(
         llm=llm,
@@ -225,12 +225,12 @@ def _plan(
         deadline_s=config.deadline_s,
         cancel_token=config.cancel_token,
         stream_tokens=config.stream_tokens,
-        build_briefing=brief,
-        briefed=bool(brief or slots.pre_prompt or slots.build_briefing),
-        build_prompt=config.from_domain("build_prompt"),
-        build_trace=config.from_domain("build_trace"),
-        extract_entities=config.from_domain("extract_entities"),
-        extract_step_metadata=config.from_domain("extract_step_metadata"),
+        build_briefing=parts.build_briefing,
+        briefed=bool(parts.build_briefing or slots.pre_prompt or slots.build_briefing),
+        build_prompt=parts.build_prompt,
+        build_trace=parts.build_trace,
+        extract_entities=parts.extract_entities,
+        extract_step_metadata=parts.extract_step_metadata,
         render_messages=config.render_messages_override,
         select_model=_selector(config),
         memory=_memory(config),

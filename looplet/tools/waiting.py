@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from looplet.tools.dispatch import Collected, Outcome, Ready, is_awaited, run_body
 from looplet.workers import start
@@ -19,6 +21,9 @@ THREADS = 10
 
 BRIEF_S = 0.0005
 """Seconds. A sync body that is over sooner is waited for where it is: the event loop stands still so long."""
+
+_slow: WeakSet[Any] = WeakSet()
+"""Code of sync bodies that took longer when they last ran. By code, because agents make their tools anew."""
 
 T = TypeVar("T")
 
@@ -76,16 +81,16 @@ async def run_async(ready: Ready) -> Outcome | None:
 
 
 async def _on_thread(ready: Ready) -> Outcome:
-    door = ready.spec.door()
+    code = _code_of(ready.spec.execute)
 
     def work() -> Outcome:
         begun = perf_counter()
         outcome = run_body(ready)
-        door.brief = perf_counter() - begun < BRIEF_S
+        (_slow.discard if perf_counter() - begun < BRIEF_S else _slow.add)(code)
         return outcome
 
     future = start(work)
-    if door.brief:
+    if code not in _slow:
         # What the loop could do meanwhile is worth less than the turn it takes to hear of the end.
         try:
             outcome = future.result(BRIEF_S)
@@ -94,6 +99,12 @@ async def _on_thread(ready: Ready) -> Outcome:
     else:
         outcome = await asyncio.wrap_future(future)
     return await awaited(outcome) if is_awaited(outcome[0]) else outcome
+
+
+def _code_of(execute: Any) -> object:
+    """What functions that do the same have in common: their code, or their class where there is none."""
+    inner = execute.func if isinstance(execute, partial) else execute
+    return getattr(inner, "__code__", type(inner))
 
 
 async def _within(body: Awaitable[Outcome], timeout_s: float) -> Outcome | None:

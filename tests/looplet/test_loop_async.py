@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import threading
+import time
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from looplet import Deny, LoopConfig, MockLLMBackend, async_composable_loop, composable_loop
+from looplet import Deny, LoopConfig, MockLLMBackend, ToolSpec, async_composable_loop, composable_loop
 from looplet.testing import (
     AsyncScriptedBackend,
     AsyncScriptedChatBackend,
@@ -90,6 +92,57 @@ def test_sync_tools_do_not_hold_up_the_event_loop() -> None:
 
     assert asyncio.run(main())[0] == "wait=True"
     assert beats == [1]
+
+
+class _Slow:
+    def __call__(self) -> str:
+        time.sleep(0.02)
+        return "slept"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _Slow().__call__,
+        _Slow(),
+        functools.partial(_Slow.__call__, _Slow()),
+        functools.partial(time.sleep, 0.02),
+    ],
+    ids=["a method", "an object", "a partial", "a partial of a builtin"],
+)
+def test_a_tool_that_takes_its_time_is_waited_for_beside_the_event_loop(body: Any) -> None:
+    async def main() -> int:
+        beats = 0
+        naps = tools(ToolSpec("nap", "Sleep a little.", {}, body))
+        llm = AsyncScriptedBackend(*[call("nap")] * 4, DONE)
+        run = asyncio.create_task(collect(async_composable_loop(llm, tools=naps)))
+        while not run.done():
+            beats += 1
+            await asyncio.sleep(0.001)
+        assert len(run.result()) == 5
+        return beats
+
+    assert asyncio.run(main()) >= 10  # of 80; of a tool that held the event loop it would be 5
+
+
+def test_a_run_whose_model_never_waits_leaves_the_event_loop_its_turns() -> None:
+    async def main() -> list[int]:
+        beats, seen = [0], []
+
+        async def beat() -> None:
+            while True:
+                beats[0] += 1
+                await asyncio.sleep(0)
+
+        beating = asyncio.create_task(beat())
+        llm = AsyncScriptedBackend(*[ADD] * 12, DONE)
+        async for _ in async_composable_loop(llm, tools=tools(add)):
+            seen.append(beats[0])
+        beating.cancel()
+        return seen
+
+    seen = asyncio.run(main())
+    assert len(set(seen)) > len(seen) // 2  # a step may take longer than an instant on a busy machine
 
 
 def test_async_tools_of_a_batch_run_at_once() -> None:
