@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -22,10 +21,10 @@ def sendable(value: Any) -> Any:
     """A JSON value that a worker of xdist can send and a file can hold: half characters become escapes."""
     if isinstance(value, str):
         return visible(value) if _has_halves(value) else value
-    if not isinstance(value, dict | list | tuple):
+    if not isinstance(value, (dict, list, tuple)):
         return value
     # Written at once, it is seen far sooner than by looking at each part that there is nothing to do.
-    return value if r"\ud" not in json.dumps(value) else _sendable(value)
+    return value if r"\ud" not in repr(value) else _sendable(value)
 
 
 def _sendable(value: Any) -> Any:

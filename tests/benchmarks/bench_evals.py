@@ -17,20 +17,34 @@ from pytest_looplet.report.model import EvalRow, SessionReport
 RUNS = 1_000
 CASES = 500
 
-PARAMETRISED = f"""
+AGENTS = 100
+EACH = 10
+
+
+def parametrised(tests: int) -> str:
+    return f"""
 import pytest
 
-@pytest.mark.parametrize("number", range({RUNS}))
+@pytest.mark.parametrize("number", range({tests}))
 def test_item(number):
     given = f"q{{number}}"
     assert given.upper() == f"Q{{number}}"
 """
 
-EVALS = f"""
+
+def evals(cases: int, each: int) -> str:
+    judges = (
+        f"""
+def eval_item_{number}(ctx):
+    return ctx.final_output["answer"] == ctx.task["description"].upper()
+"""
+        for number in range(each)
+    )
+    return f"""
 import pytest
 from looplet import Trajectory
 
-looplet_cases = [{{"id": f"c{{number}}", "task": f"q{{number}}"}} for number in range({RUNS})]
+looplet_cases = [{{"id": f"c{{number}}", "task": f"q{{number}}"}} for number in range({cases})]
 
 @pytest.fixture
 def looplet_agent():
@@ -38,10 +52,7 @@ def looplet_agent():
         return Trajectory(run_id=case.id, task=case.task, final_output={{"answer": case.task.upper()}})
 
     return run
-
-def eval_item(ctx):
-    return ctx.final_output["answer"] == ctx.task["description"].upper()
-"""
+{"".join(judges)}"""
 
 
 def contexts() -> list[EvalContext]:
@@ -68,22 +79,38 @@ def eval_kind(ctx: EvalContext) -> str:
 @pytest.mark.parametrize("side", ["floor", "ours"])
 def test_scoring_a_run_with_three_evals(timed, side):
     saved = contexts()
-    evals: list[Callable[[EvalContext], Any]] = [eval_right, eval_short, eval_kind]
+    judges: list[Callable[[EvalContext], Any]] = [eval_right, eval_short, eval_kind]
     work = {
-        "floor": lambda: [[judge(one) for judge in evals] for one in saved],
-        "ours": lambda: eval_run_batch(evals, saved),
+        "floor": lambda: [[judge(one) for judge in judges] for one in saved],
+        "ours": lambda: eval_run_batch(judges, saved),
     }
     timed("scoring a run with three evals, over calling them", side, work, per=RUNS, rounds=10)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
+@pytest.mark.parametrize("side", ["floor", "floor_base", "ours", "base"])
 def test_a_collected_eval(timed, side, a_pytest, tmp_path):
+    """What nine further evals of each case add, over what as many further tests add."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "test_item.py").write_text(PARAMETRISED)
-    (tmp_path / "eval_item.py").write_text(EVALS)
+    (tmp_path / "test_floor.py").write_text(parametrised(AGENTS * EACH))
+    (tmp_path / "test_floor_base.py").write_text(parametrised(AGENTS))
+    (tmp_path / "eval_ours.py").write_text(evals(AGENTS, EACH))
+    (tmp_path / "eval_base.py").write_text(evals(AGENTS, 1))
+    ours = side in {"ours", "base"}
+    name = f"{'eval' if ours else 'test'}_{side}.py"
+    work = {side: a_pytest(name, folder=tmp_path, plugin=ours)}
+    further = AGENTS * (EACH - 1)
+    timed("a collected eval, over a parametrised test", side, work, per=further, target=1.25, rounds=5)
+
+
+@pytest.mark.parametrize("side", ["floor", "ours"])
+def test_a_case_with_one_eval(timed, side, a_pytest, tmp_path):
+    """Whole sessions, start included; the agent's run is an item of its own, so a case is two."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_item.py").write_text(parametrised(RUNS))
+    (tmp_path / "eval_item.py").write_text(evals(RUNS, 1))
     name = {"floor": "test_item.py", "ours": "eval_item.py"}[side]
     work = {side: a_pytest(name, folder=tmp_path, plugin=side == "ours")}
-    timed("a collected eval, over a parametrised test", side, work, per=RUNS, target=1.25, rounds=5)
+    timed("a case with an agent's run and one eval, over a parametrised test", side, work, per=RUNS, rounds=3)
 
 
 def session() -> SessionReport:
