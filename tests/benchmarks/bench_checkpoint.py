@@ -7,8 +7,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 from looplet import DefaultState, FileCheckpointStore, LoopConfig, MockLLMBackend, composable_loop, tool
 
 STEPS = 200
@@ -26,9 +24,11 @@ def done(answer: str) -> dict[str, str]:
     return {"answer": answer}
 
 
+ADDS = [json.dumps({"tool": "add", "args": {"a": n, "b": 1}, "reasoning": "r"}) for n in range(STEPS)]
+
+
 def run(directory: Path | None = None) -> None:
-    replies = [json.dumps({"tool": "add", "args": {"a": n, "b": 1}, "reasoning": "r"}) for n in range(STEPS)]
-    llm = MockLLMBackend([*replies, '{"tool": "done", "args": {"answer": "ok"}}'])
+    llm = MockLLMBackend([*ADDS, '{"tool": "done", "args": {"answer": "ok"}}'])
     config = LoopConfig(max_steps=STEPS + 1, checkpoint_dir=directory and str(directory))
     state = DefaultState(max_steps=STEPS + 1)
     taken = sum(1 for _ in composable_loop(llm, "Add.", [add, done], state=state, config=config))
@@ -47,8 +47,7 @@ def journal(directory: Path) -> None:
             os.fsync(file.fileno())
 
 
-@pytest.mark.parametrize("side", ["floor", "base", "ours"])
-def test_a_durable_step(timed, side, tmp_path):
+def test_a_durable_step(timed, tmp_path):
     def fresh() -> Path:
         directory = tmp_path / "run"
         shutil.rmtree(directory, ignore_errors=True)
@@ -57,11 +56,10 @@ def test_a_durable_step(timed, side, tmp_path):
 
     work = {"floor": lambda: journal(fresh()), "base": run, "ours": lambda: run(fresh())}
     title = "what a durable checkpoint adds to a step, over one appended and synced line"
-    timed(title, side, work, per=STEPS, target=1.5, rounds=10)
+    timed(title, work, per=STEPS, target=1.5, rounds=10)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_reading_back(timed, side, tmp_path):
+def test_reading_back(timed, tmp_path):
     journal(tmp_path)
     run(tmp_path / "run")
 
@@ -73,4 +71,4 @@ def test_reading_back(timed, side, tmp_path):
         assert FileCheckpointStore(tmp_path / "run").load_latest() is not None
 
     work = {"floor": lines, "ours": latest}
-    timed("reading a checkpoint back, over reading the lines", side, work, per=STEPS, target=5, rounds=20)
+    timed("reading a checkpoint back, over reading the lines", work, per=STEPS, target=5, rounds=20)

@@ -76,41 +76,41 @@ def eval_kind(ctx: EvalContext) -> str:
     return "pass" if ctx.tool_sequence == ["done"] else "fail"
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_scoring_a_run_with_three_evals(timed, side):
+def test_scoring_a_run_with_three_evals(timed):
     saved = contexts()
     judges: list[Callable[[EvalContext], Any]] = [eval_right, eval_short, eval_kind]
     work = {
         "floor": lambda: [[judge(one) for judge in judges] for one in saved],
         "ours": lambda: eval_run_batch(judges, saved),
     }
-    timed("scoring a run with three evals, over calling them", side, work, per=RUNS, rounds=10)
+    timed("scoring a run with three evals, over calling them", work, per=RUNS, rounds=10)
 
 
-@pytest.mark.parametrize("side", ["floor", "floor_base", "ours", "base"])
-def test_a_collected_eval(timed, side, a_pytest, tmp_path):
+def test_a_collected_eval(timed, a_pytest, tmp_path):
     """What nine further evals of each case add, over what as many further tests add."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_floor.py").write_text(parametrised(AGENTS * EACH))
     (tmp_path / "test_floor_base.py").write_text(parametrised(AGENTS))
     (tmp_path / "eval_ours.py").write_text(evals(AGENTS, EACH))
     (tmp_path / "eval_base.py").write_text(evals(AGENTS, 1))
-    ours = side in {"ours", "base"}
-    name = f"{'eval' if ours else 'test'}_{side}.py"
-    work = {side: a_pytest(name, folder=tmp_path, plugin=ours)}
+    work = {
+        file.stem.partition("_")[2]: a_pytest(file.name, folder=tmp_path, plugin=file.match("eval_*"))
+        for file in tmp_path.glob("*.py")
+    }
     further = AGENTS * (EACH - 1)
-    timed("a collected eval, over a parametrised test", side, work, per=further, target=1.25, rounds=5)
+    timed("a collected eval, over a parametrised test", work, per=further, target=1.25, rounds=5)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_a_case_with_one_eval(timed, side, a_pytest, tmp_path):
+def test_a_case_with_one_eval(timed, a_pytest, tmp_path):
     """Whole sessions, start included; the agent's run is an item of its own, so a case is two."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_item.py").write_text(parametrised(RUNS))
     (tmp_path / "eval_item.py").write_text(evals(RUNS, 1))
-    name = {"floor": "test_item.py", "ours": "eval_item.py"}[side]
-    work = {side: a_pytest(name, folder=tmp_path, plugin=side == "ours")}
-    timed("a case with an agent's run and one eval, over a parametrised test", side, work, per=RUNS, rounds=3)
+    work = {
+        "floor": a_pytest("test_item.py", folder=tmp_path, plugin=False),
+        "ours": a_pytest("eval_item.py", folder=tmp_path, plugin=True),
+    }
+    timed("a case with an agent's run and one eval, over a parametrised test", work, per=RUNS, rounds=3)
 
 
 def session() -> SessionReport:
@@ -125,9 +125,8 @@ def session() -> SessionReport:
     return SessionReport(tuple(rows), runs=runs)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
 @pytest.mark.parametrize("kind", ["json", "html", "md"])
-def test_writing_a_report(timed, side, tmp_path, kind):
+def test_writing_a_report(timed, tmp_path, kind):
     report = session()
     plain = [dataclasses.asdict(run) for run in report.runs.values()]
 
@@ -136,4 +135,4 @@ def test_writing_a_report(timed, side, tmp_path, kind):
 
     work = {"floor": dumped, "ours": lambda: write(report, tmp_path / f"report.{kind}")}
     title = f"writing a report of 500 cases of 8 steps as {kind}, over json.dumps of its runs"
-    timed(title, side, work, per=CASES, rounds=5)
+    timed(title, work, per=CASES, rounds=5)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from typing import Any
-
-import pytest
 
 from looplet import (
     AsyncMockLLMBackend,
@@ -44,6 +43,7 @@ def bare(steps: int) -> None:
     messages.append({"role": "assistant", "content": "done"})
 
 
+@cache
 def replies(steps: int) -> list[str]:
     adds = [json.dumps({"tool": "add", "args": {"a": n, "b": 1}, "reasoning": "r"}) for n in range(steps)]
     return [*adds, '{"tool": "done", "args": {"answer": "ok"}, "reasoning": "r"}']
@@ -67,23 +67,14 @@ def ours(steps: int) -> None:
     assert taken == steps + 1
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_a_step(timed, side):
+def test_a_step(timed):
     work = {"floor": lambda: bare(SHORT), "ours": lambda: ours(SHORT)}
-    timed("a step of the loop, over a loop written by hand", side, work, per=SHORT, target=8, rounds=100)
+    timed("a step of the loop, over a loop written by hand", work, per=SHORT, target=8, rounds=100)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_a_step_of_a_long_run(timed, side):
-    steps = {"floor": SHORT, "ours": LONG}[side]
-    timed(
-        "a step of 1,000, over a step of 50",
-        side,
-        {side: lambda: ours(steps)},
-        per=steps,
-        target=1.5,
-        rounds={"floor": 100, "ours": 10}[side],
-    )
+def test_a_step_of_a_long_run(timed):
+    work, per = {"floor": lambda: ours(SHORT), "ours": lambda: ours(LONG)}, {"floor": SHORT, "ours": LONG}
+    timed("a step of 1,000, over a step of 50", work, per=per, target=1.5, rounds=20)
 
 
 class Slow(AsyncMockLLMBackend):
@@ -110,27 +101,21 @@ async def many_waits() -> None:
     await asyncio.gather(*[one() for _ in range(RUNS)])
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_many_runs_on_one_event_loop(timed, side):
+def test_many_runs_on_one_event_loop(timed):
     work = {"floor": lambda: asyncio.run(many_waits()), "ours": lambda: asyncio.run(many_runs())}
-    timed("64 runs of 10 calls of 50 ms at once, over waiting alone", side, work, target=1.06, rounds=5)
+    timed("64 runs of 10 calls of 50 ms at once, over waiting alone", work, target=1.06, rounds=5)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_parsing_a_reply(timed, side):
+def test_parsing_a_reply(timed):
     reply = json.dumps({"tool": "search", "args": {"query": "x" * 200, "limit": 5}, "reasoning": "r" * 200})
-    read = {"floor": json.loads, "ours": parse_multi_tool_calls}[side]
-    timed(
-        "parsing a reply, over json.loads",
-        side,
-        {side: lambda: [read(reply) for _ in range(1_000)]},
-        per=1_000,
-        rounds=20,
-    )
+    work = {
+        "floor": lambda: [json.loads(reply) for _ in range(1_000)],
+        "ours": lambda: [parse_multi_tool_calls(reply) for _ in range(1_000)],
+    }
+    timed("parsing a reply, over json.loads", work, per=1_000, rounds=20)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_building_a_prompt(timed, side):
+def test_building_a_prompt(timed):
     catalogue, log = "add(a: int, b: int) - Add two numbers.", "S1 add(a=1, b=1) -> {'sum': 2}\n" * 50
     parts = {"task": {"goal": "go"}, "tool_catalog": catalogue, "session_log": log, "step_number": 51}
 
@@ -142,17 +127,11 @@ def test_building_a_prompt(timed, side):
         for _ in range(1_000):
             build_prompt(**parts, max_steps=60)
 
-    timed(
-        "building a prompt, over joining its parts",
-        side,
-        {"floor": joined, "ours": built},
-        per=1_000,
-        rounds=20,
-    )
+    work = {"floor": joined, "ours": built}
+    timed("building a prompt, over joining its parts", work, per=1_000, rounds=20)
 
 
-@pytest.mark.parametrize("side", ["floor", "ours"])
-def test_appending_to_a_thread(timed, side):
+def test_appending_to_a_thread(timed):
     def appended() -> None:
         thread: list[dict[str, str]] = []
         for number in range(1_000):
@@ -164,4 +143,4 @@ def test_appending_to_a_thread(timed, side):
             thread.append(Message(MessageRole.USER, f"message {number}"))
 
     work = {"floor": appended, "ours": added}
-    timed("appending to a conversation, over a list of dicts", side, work, per=1_000, rounds=20)
+    timed("appending to a conversation, over a list of dicts", work, per=1_000, rounds=20)

@@ -19,16 +19,14 @@ BEGIN, END = "<!-- table: make bench -->", "<!-- end of table -->"
 
 def rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Measure, our time, the floor's, their ratio and the target, for each group of *results*."""
-    measures: dict[str, dict[str, Any]] = {}
     for one in results["benchmarks"]:
-        measures.setdefault(one["group"], {})[one["extra_info"]["side"]] = one
-    for name, sides in measures.items():
-        each = {side: one["stats"]["min"] / one["extra_info"]["per"] for side, one in sides.items()}
+        told = one["extra_info"]
+        seconds, per, target = told["seconds"] | {"ours": one["stats"]["min"]}, told["per"], told["target"]
+        each = {side: took / (per if isinstance(per, int) else per[side]) for side, took in seconds.items()}
         ours = each["ours"] - each.get("base", 0.0)
         floor = each["floor"] - each.get("floor_base", 0.0)
-        target = sides["ours"]["extra_info"]["target"]
         yield (
-            name,
+            one["group"],
             micros(ours),
             micros(floor),
             f"{ours / floor:.2f}",

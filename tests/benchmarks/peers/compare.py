@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ MEASURES = (
         8,
     ),
     Measure(
-        "start of Python with the import",
+        "what the import adds to a start of Python",
         {
             FLOOR: ("", "-c pass"),
             OURS: ("", "-c 'from looplet import composable_loop'"),
@@ -159,13 +160,18 @@ def figure(python: str, words: str) -> float:
     """What a peer's script prints, or the seconds that an import takes."""
     outside = {k: v for k, v in os.environ.items() if k not in {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}}
     if words.startswith("-c "):
-        began = time.perf_counter()
-        subprocess.run([python, "-c", words[3:].strip("'")], check=True, env=outside)
-        return time.perf_counter() - began
+        empty, whole = (_started(python, code, outside) for code in ("pass", words[3:].strip("'")))
+        return empty if words == "-c pass" else whole - empty
     done = subprocess.run(
         [python, *words.split()], check=True, cwd=HERE, env=outside, stdout=subprocess.PIPE, text=True
     )
     return float(done.stdout)
+
+
+def _started(python: str, code: str, environ: Mapping[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run([python, "-c", code], check=True, env=environ)
+    return time.perf_counter() - began
 
 
 def measured(measure: Measure, folder: Path, rounds: int) -> dict[str, float]:

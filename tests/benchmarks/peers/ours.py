@@ -25,14 +25,15 @@ def _replies(steps: int) -> list[str]:
     return [*adds, '{"tool": "done", "args": {"answer": "ok"}, "reasoning": "r"}']
 
 
-def _run(steps: int, **config) -> None:
-    llm = looplet.MockLLMBackend(_replies(steps))
+def _run(steps: int, replies: list[str], **config) -> None:
+    llm = looplet.MockLLMBackend(replies)
     config = looplet.LoopConfig(max_steps=steps + 1, **config)
     assert sum(1 for _ in looplet.composable_loop(llm, config=config, **_parts(steps))) == steps + 1
 
 
 def step(steps: int) -> float:
-    return tasks.cpu_seconds(lambda: _run(steps)) / steps
+    replies = _replies(steps)
+    return tasks.cpu_seconds(lambda: _run(steps, replies)) / steps
 
 
 def batch() -> float:
@@ -50,11 +51,13 @@ def batch() -> float:
 
 
 def checkpoint(steps: int) -> float:
+    replies = _replies(steps)
+
     def saved() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            _run(steps, checkpoint_dir=folder)
+            _run(steps, replies, checkpoint_dir=folder)
 
-    return tasks.added(lambda: _run(steps), saved) / steps
+    return tasks.added(lambda: _run(steps, replies), saved) / steps
 
 
 def replay(calls: int) -> float:
