@@ -18,6 +18,7 @@ from looplet.running import inside
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, ToolResult, Usage
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from concurrent.futures import Future
 
     from looplet.engine.run import Run
@@ -70,6 +71,8 @@ def drive(begin: Callable[[], Run]) -> Generator[Step, None, Any]:
 
 async def drive_async(run: Run) -> AsyncGenerator[Step, None]:
     """Do *run* on the running event loop; yields its steps."""
+    if loop := _event_loop():
+        loop.call_soon(_load_tool_calls)
     engine = script(run)
     answer: Any = None
     error: BaseException | None = None
@@ -144,9 +147,27 @@ async def _ask_async(need: Ask) -> ChatReply | ModelError:
 
 async def _turn() -> None:
     """Let the event loop's other tasks run; with a model that never waits they would wait for the end."""
+    if _event_loop():
+        import asyncio
+
+        await asyncio.sleep(0)
+
+
+def _event_loop() -> AbstractEventLoop | None:
+    """The running event loop; None where it is another library's, which does without our courtesies."""
     import asyncio
 
-    await asyncio.sleep(0)
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _load_tool_calls() -> None:
+    """Import what the first tool call needs; called soon, which is while the model is thinking."""
+    from importlib import import_module
+
+    import_module("looplet.tools.waiting")
 
 
 async def _within_async(seconds: float, answer: Awaitable[Any]) -> Any:
