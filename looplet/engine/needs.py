@@ -11,6 +11,9 @@
 | a `Step` | nothing, when the consumer, to whom it was given, asks for the next one |
 | `Resolve` | what the awaitable gives |
 
+A driver that blocks lends the engine its ways to do the two that come at each step, `Ask` and `RunTool`
+(`Run.at_once`): the engine then does them where they arise, and yields the others.
+
 `Leave` goes the other way: a driver throws it into the engine when the consumer is gone.
 """
 

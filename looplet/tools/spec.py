@@ -39,15 +39,17 @@ class Door:
         names: The arguments that are known.
         kinds: Those that fit if they are of one of these types.
         required: Those that must be given.
+        brief: Whether the body took next to no time when it last ran on a thread; None before it has.
     """
 
-    __slots__ = ("_check", "execute", "kinds", "names", "parameters", "required", "takes")
+    __slots__ = ("_check", "brief", "execute", "kinds", "names", "parameters", "required", "takes")
 
     def __init__(self, spec: ToolSpec) -> None:
         self.execute = spec.execute
         self.parameters = spec.parameters
         self.takes = takes = probe(spec.execute)
         self._check: Check | None = None
+        self.brief: bool | None = None
         if spec.is_json_schema:
             schema = _declared_at_door(spec.parameters, takes)
             self._check = compile_schema(schema)

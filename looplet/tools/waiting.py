@@ -23,7 +23,7 @@ BRIEF_S = 0.0005
 """Seconds. A sync body that is over sooner is waited for where it is: the event loop stands still so long."""
 
 _slow: WeakSet[Any] = WeakSet()
-"""Code of sync bodies that took longer when they last ran. By code, because agents make their tools anew."""
+"""Code of sync bodies that took longer when they last ran: a first guess for tools that were made anew."""
 
 T = TypeVar("T")
 
@@ -81,16 +81,18 @@ async def run_async(ready: Ready) -> Outcome | None:
 
 
 async def _on_thread(ready: Ready) -> Outcome:
-    code = _code_of(ready.spec.execute)
+    door, code = ready.spec.door(), _code_of(ready.spec.execute)
 
     def work() -> Outcome:
         begun = perf_counter()
         outcome = run_body(ready)
-        (_slow.discard if perf_counter() - begun < BRIEF_S else _slow.add)(code)
+        door.brief = perf_counter() - begun < BRIEF_S
+        (_slow.discard if door.brief else _slow.add)(code)
         return outcome
 
+    brief = code not in _slow if door.brief is None else door.brief
     future = start(work)
-    if code not in _slow:
+    if brief:
         # What the loop could do meanwhile is worth less than the turn it takes to hear of the end.
         try:
             outcome = future.result(BRIEF_S)
