@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +153,7 @@ _NUMBERS = {
 }
 
 _DOMAIN = tuple(vars(DomainAdapter)["__dataclass_fields__"])
+_CALLABLES = ("approval_handler", "render_messages_override")
 
 
 def check_config(config: LoopConfig) -> None:
@@ -168,15 +169,8 @@ def check_config(config: LoopConfig) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
             raise ConfigError(f"LoopConfig({name}={value!r}): give a number of at least {least}")
     parts = config.domain_parts()
-    _check_callables(
-        build_briefing=parts.build_briefing,
-        extract_entities=parts.extract_entities,
-        build_trace=parts.build_trace,
-        build_prompt=parts.build_prompt,
-        extract_step_metadata=parts.extract_step_metadata,
-        approval_handler=config.approval_handler,
-        render_messages_override=config.render_messages_override,
-    )
+    _check_callables(parts, _DOMAIN)
+    _check_callables(config, _CALLABLES)
     _check_memory(config.memory_sources)
     if not config.done_tool or not isinstance(config.done_tool, str):
         raise ConfigError(
@@ -194,8 +188,9 @@ def check_config(config: LoopConfig) -> None:
         )
 
 
-def _check_callables(**given: object) -> None:
-    for name, value in given.items():
+def _check_callables(holder: object, names: Iterable[str]) -> None:
+    for name in names:
+        value = getattr(holder, name)
         if value is not None and not callable(value):
             raise ConfigError(f"LoopConfig({name}={value!r}): give a function, or None")
 

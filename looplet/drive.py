@@ -107,6 +107,8 @@ def _ask(need: Ask) -> ChatReply | ModelError:
         return _as_reply(need, raw)
     except Exception as problem:
         return _failure(problem)
+    except GeneratorExit as problem:
+        raise Leave from problem  # inside the engine's own generator it would pass for the end of the driver
 
 
 def _failure(problem: Exception) -> ModelError:
@@ -259,6 +261,8 @@ def _run_tool(need: RunTool) -> ToolResult:
     try:
         result: ToolResult = run.plan.tools.dispatch(call, ctx=need.context)
         return result
+    except GeneratorExit as problem:
+        raise Leave from problem  # as above
     finally:
         # Not by token: an async consumer may leave in another context than it came in.
         inside.set(around)

@@ -11,8 +11,8 @@ import pytest
 
 from looplet.loop import LoopConfig, async_composable_loop, composable_loop
 from looplet.testing import AsyncScriptedBackend, ScriptedBackend, call
-from looplet.tools import tools_from
-from looplet.types import DefaultState
+from looplet.tools import BaseToolRegistry, tools_from
+from looplet.types import DefaultState, ToolCall, ToolResult
 
 
 def add(a: int) -> int:
@@ -125,3 +125,26 @@ def test_every_on_loop_end_is_called_though_one_raises() -> None:
     with pytest.raises(OSError, match="no space"):
         list(composable_loop(llm, tools=tools_from([add], include_done=True), hooks=[Broken(), probe]))
     assert probe.ended == ["done", "on_loop_end"]
+
+
+@pytest.mark.parametrize("who", ["the model", "the registry"])
+def test_a_generator_exit_from_outside_ends_through_the_one_door(who: str) -> None:
+    """In the engine's own generator it must not pass for a consumer that is gone."""
+    ended: list[str] = []
+
+    class Door:
+        def on_loop_end(self, state: Any, session_log: Any, context: Any, llm: Any) -> None:
+            ended.append(who)
+
+    class Model:
+        def generate(self, prompt: str, **options: Any) -> str:
+            if who == "the model":
+                raise GeneratorExit
+            return '{"tool": "add", "args": {"a": 1}}'
+
+    class Registry(BaseToolRegistry):
+        def dispatch(self, call: ToolCall, *, ctx: Any = None) -> ToolResult:
+            raise GeneratorExit
+
+    assert list(composable_loop(Model(), "t", Registry(), hooks=[Door()])) == []
+    assert ended == [who]
