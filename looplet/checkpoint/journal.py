@@ -80,8 +80,9 @@ class JournalFile:
 
     def _forget_rest(self) -> None:
         """Take off what stands behind the last good line, or the next line would end in its remains."""
-        os.ftruncate(self._file, self._end)
+        # Where the next write goes comes first: a disk that fails may not cut a file either.
         os.lseek(self._file, self._end, os.SEEK_SET)
+        os.ftruncate(self._file, self._end)
         self._reserved = self._end
 
     def set_aside(self) -> None:
@@ -113,6 +114,11 @@ class JournalFile:
         rest = members(told)
         self._told.append(rest)
         self._open.append(b"{%b, %b" % (own.encode(), rest))
+
+    def take_back(self) -> None:
+        """Forget what was added last and could not be written."""
+        self._told.pop()
+        self._open.pop()
 
     def write(self, *, sync: bool) -> None:
         """Write what was added, secrets as placeholders; with *sync* it is on the disk when this returns.

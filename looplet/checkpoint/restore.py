@@ -9,6 +9,8 @@ from typing import Any
 from looplet.checkpoint.writer import CheckpointedHook
 from looplet.conversation import Conversation, message_from_dict
 from looplet.engine import record
+from looplet.engine.act import plan_calls
+from looplet.engine.ask import read
 from looplet.engine.observe import ModelCall, Request
 from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.thread import Thread, with_trailing
@@ -121,10 +123,9 @@ class Restorer:
         self.run = run
         self.began = 0.0
         self.prompt: list[str] = []
-        self._started: dict[str, tuple[int, ToolCall]] = {}
+        self._started: dict[str, ToolCall] = {}
         self._finished: dict[str, ToolResult] = {}
-        self._calls: list[ToolCall] = []
-        self._done_at: int | None = None
+        self._reply: Reply | None = None
         self._hook_states: dict[str, Any] = {}
 
     def apply(self, records: Sequence[Mapping[str, Any]]) -> None:
@@ -168,13 +169,14 @@ class Restorer:
         )
         for hear in run.plan.observers.model_called:
             hear(call)
-        if "turn" in one and reply is not None:
+        self._plan([])
+        if reply is not None:
             whole = one.get("whole")
             answer = reply if whole is None else replace(reply, blocks=_blocks(whole))
             raw = answer.text if request.method == "generate" else answer.blocks
-            record.model_turn(run, Reply(request, raw, answer, [], {}), self.began + one["turn"])
-        self._calls = []
-        self._done_at = None
+            self._reply = Reply(request, raw, answer, [], {})
+            if "turn" in one:
+                record.model_turn(run, self._reply, self.began + one["turn"])
 
     def _request(self, one: Mapping[str, Any]) -> Request:
         plan = self.run.plan
@@ -211,24 +213,35 @@ class Restorer:
         record.say(self.run, one["text"], self.began + one["after"])
 
     def _planned(self, one: Mapping[str, Any]) -> None:
-        self._calls = [_tool_call(c) for c in one["calls"]]
-        self._done_at = one["done"]
+        self._plan([_tool_call(c) for c in one["calls"]])
+
+    def _plan(self, calls: list[ToolCall]) -> None:
+        """Sort *calls* as they were when the reply came: what was not to run then is not to run now."""
+        run = self.run
+        run.pending.clear()
+        run.done_call = None
+        run.first_step = run.next_number()
+        if calls and self._reply is not None:
+            asked = self._reply
+            broken = read(run, asked.request, asked.chat).broken if asked.request.method != "generate" else {}
+            plan_calls(run, Reply(asked.request, asked.raw, asked.chat, calls, broken))
 
     def _start(self, one: Mapping[str, Any]) -> None:
         call = _tool_call(one["call"])
-        self._started[call.call_id] = (one["n"], call)
+        self._started[call.call_id] = call
 
     def _finish(self, one: Mapping[str, Any]) -> None:
-        call = self._started[one["id"]][1]
-        self._finished[one["id"]] = _tool_result(call, one["result"])
+        self._finished[one["id"]] = _tool_result(self._started[one["id"]], one["result"])
 
     def _step(self, one: Mapping[str, Any]) -> None:
         run = self.run
-        call = self._started[one["id"]][1] if "id" in one else _tool_call(one["call"])
+        call = self._started[one["id"]] if "id" in one else _tool_call(one["call"])
         # A call that was in doubt is told in full by the run that settled it; it is over all the same.
         self._started.pop(call.call_id, None)
         self._finished.pop(call.call_id, None)
-        self._calls = [c for c in self._calls if c.call_id != call.call_id]
+        run.pending[:] = [p for p in run.pending if p.call.call_id != call.call_id]
+        if run.done_call is not None and run.done_call.call_id == call.call_id:
+            run.done_call = None
         pending = Pending(call, one["n"], _tool_result(call, one["result"]), free=one.get("free", False))
         record.step(run, pending, self.began + one["after"])
         if "queries" in one:
@@ -257,28 +270,29 @@ class Restorer:
     def _pending(self) -> None:
         """What was under way: finished calls keep their results, started ones are in doubt."""
         run = self.run
-        calls = list(self._calls)
-        if not calls and self._started:
-            calls = [call for _, call in self._started.values()]
-        if not calls:
-            return
-        done = None
-        if self._done_at is not None or calls[-1].tool == run.plan.done_tool:
-            # A done call that is in doubt becomes a step that says so, like any other.
-            done = calls.pop() if not self._is_in_doubt(calls[-1]) else None
-        number = run.first_step = run.next_number()
-        for offset, call in enumerate(calls):
-            run.pending.append(self._one_pending(call, number + offset))
-        run.done_call = done
+        if not run.pending and run.done_call is None:
+            self._plan(list(self._started.values()))
+        for pending in run.pending:
+            self._take_up(pending)
+        done = run.done_call
+        if done is not None and self._is_in_doubt(done):
+            # It becomes a step that says so, like any other.
+            run.done_call = None
+            run.pending.append(Pending(done, run.first_step + len(run.pending)))
+            self._take_up(run.pending[-1])
 
-    def _one_pending(self, call: ToolCall, number: int) -> Pending:
+    def _take_up(self, pending: Pending) -> None:
+        call = pending.call = self._started.get(pending.call.call_id, pending.call)
         if call.call_id in self._finished:
-            return Pending(call, number, self._finished[call.call_id], judged=True, ran=True)
-        if self._is_in_doubt(call):
+            pending.result = self._finished[call.call_id]
+        elif self._is_in_doubt(call):
             detail = ToolError(ErrorKind.EXECUTION, IN_DOUBT, context={"in_doubt": True})
-            doubt = ToolResult(call.tool, summarize(call.args), None, IN_DOUBT, detail, call_id=call.call_id)
-            return Pending(call, number, doubt, judged=True, ran=True)
-        return Pending(call, number)
+            pending.result = ToolResult(
+                call.tool, summarize(call.args), None, IN_DOUBT, detail, call_id=call.call_id
+            )
+        else:
+            return
+        pending.judged = pending.ran = True
 
     def _is_in_doubt(self, call: ToolCall) -> bool:
         spec = self.run.plan.specs.get(call.tool)

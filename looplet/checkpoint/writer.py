@@ -31,6 +31,7 @@ from looplet.checkpoint.lines import VERSION, data_text, text
 from looplet.conversation import message_to_dict
 from looplet.engine.observe import ModelCall
 from looplet.engine.run import Pending, Run
+from looplet.errors import CheckpointError
 from looplet.line_delta import Following
 from looplet.session import LogEntry
 from looplet.types import ChatReply, Step, ToolCall, ToolResult
@@ -165,8 +166,13 @@ class RunJournal:
         self._started.add(pending.call.call_id)
         self._add("start", f'"n": {pending.number}', f'"call": {_call_text(pending.call)}')
         spec = run.plan.specs.get(pending.call.tool)
-        # What may run twice need not be known to have started.
-        self.file.write(sync=not getattr(spec, "idempotent", False))
+        try:
+            # What may run twice need not be known to have started.
+            self.file.write(sync=not getattr(spec, "idempotent", False))
+        except CheckpointError:
+            self.file.take_back()  # or it would be in doubt later, though it never runs
+            self._started.discard(pending.call.call_id)
+            raise
 
     def finished(self, run: Run, pending: Pending) -> None:
         """The call is over while its batch goes on; the next start or step makes this durable."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from looplet import clock
@@ -62,42 +64,75 @@ def act(run: Run) -> Script:
         for pending in run.pending:
             if not pending.judged:
                 yield from _judge(run, pending)
+    # A result that hooks look at, or that waits for other calls, is kept before it becomes a step.
+    waits = journal is not None and (len(run.pending) > 1 or run.plan.slots.after_tool)
     try:
-        if run.plan.concurrent and len(waiting := [p for p in run.pending if p.result is None]) > 1:
-            yield from _dispatch_together(run, waiting)
-        for pending in run.pending:
+        for place, pending in enumerate(run.pending):
             if pending.result is None:
+                if run.plan.concurrent and len(group := _at_once(run, place)) > 1:
+                    yield from _dispatch_together(run, group)
+                    continue
                 if journal is not None:
                     yield Save(partial(journal.starting, run, pending))
                 need = _body(run, pending)
                 pending.result = (yield need) if at_once is None else at_once[RunTool](need)
                 while run.loose:
                     yield Resolve(run.loose.pop(0))
-                if journal is not None and len(run.pending) > 1:
+                if journal is not None and waits:
                     yield Save(partial(journal.finished, run, pending))
+    except Exception:
+        yield from _show_finished(run)
+        raise
     except BaseException:
         _keep_finished(run)
         raise
     watched = journal is not None or run.plan.slots.after_tool
-    while run.pending:
-        pending = run.pending[0]
-        if pending.ran and not pending.free:
-            _count_query(run)
-        if watched:
-            yield from _settle(run, pending)
-        else:
-            step = record.step(run, pending, clock.now())
-            del run.pending[0]
-            yield step
+    try:
+        while run.pending:
+            pending = run.pending[0]
+            if pending.ran and not pending.free:
+                _count_query(run)
+            if watched:
+                yield from _settle(run, pending)
+            else:
+                step = record.step(run, pending, clock.now())
+                del run.pending[0]
+                yield step
+    except Exception:
+        yield from _show_finished(run)
+        raise
+
+
+def _at_once(run: Run, place: int) -> list[Pending]:
+    """The calls from *place* on that are given to the registry together.
+
+    A journal knows of each call when it starts, so it is given only those that do start together.
+    """
+    waiting = [pending for pending in run.pending[place:] if pending.result is None]
+    if run.plan.journal is None:
+        return waiting
+    specs = run.plan.specs
+    return list(takewhile(lambda p: getattr(specs.get(p.call.tool), "concurrent_safe", False), waiting))
+
+
+def _finished(run: Run) -> list[Pending]:
+    finished = list(takewhile(lambda pending: pending.result is not None, run.pending))
+    run.pending.clear()
+    return finished
 
 
 def _keep_finished(run: Run) -> None:
     """Make steps of the calls that are over, though the reply they belong to will never be finished."""
-    for pending in run.pending:
-        if pending.result is None:
-            break
+    for pending in _finished(run):
         record.step(run, pending, clock.now())
-    run.pending.clear()
+
+
+def _show_finished(run: Run) -> Script:
+    """`_keep_finished` where something failed, while there is still somebody to hand the steps to."""
+    for pending in _finished(run):
+        when = clock.now()
+        with suppress(Exception):  # what failed first is raised
+            yield from hand_out(run, pending, record.step(run, pending, when), when)
 
 
 def failed(call: ToolCall, error: str, kind: ErrorKind, **context: Any) -> ToolResult:

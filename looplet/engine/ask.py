@@ -185,6 +185,8 @@ def _taken(run: Run, request: Request, answer: ChatReply | ModelError) -> Script
         run.usage = run.usage + reply.usage
         run.last_input_tokens = reply.usage.input_tokens
     if observers.model_called:
+        if reply is not None:
+            _name_calls(reply)
         told = ModelCall(
             number=run.model_calls,
             step=run.first_step,
@@ -305,6 +307,7 @@ def read(run: Run, request: Request, answer: ChatReply) -> Reply:
         return Reply(request, text, answer, parse_multi_tool_calls(text), {})
     calls: list[ToolCall] = []
     broken: dict[str, str] = {}
+    _name_calls(answer)
     for block in answer.blocks:
         if block.get("type") == "tool_use" and block.get("name"):
             one, problem = _native_call(block, cut=answer.stop_reason == "max_tokens")
@@ -319,9 +322,18 @@ def read(run: Run, request: Request, answer: ChatReply) -> Reply:
     return Reply(request, answer.blocks, answer, calls, broken)
 
 
+def _name_calls(answer: ChatReply) -> None:
+    """Give each call an id of its own; not every provider does."""
+    known: set[object] = set()
+    for block in answer.blocks:
+        if block.get("type") == "tool_use":
+            given = str(block.get("id") or "")
+            block["id"] = clock.new_id() if not given or given in known else given
+            known.add(block["id"])
+
+
 def _native_call(block: dict[str, object], *, cut: bool) -> tuple[ToolCall, str]:
-    call_id = str(block.get("id") or "") or clock.new_id()
-    block["id"] = call_id
+    call_id = str(block["id"])
     args = block.get("input")
     problem = ""
     if block.get("truncated") or (cut and not isinstance(args, dict)):
