@@ -33,7 +33,7 @@ def explain(item: pytest.Function, cell: Cell, found: Verdict, result: EvalResul
 
 def show_run(item: pytest.Item, cell: Cell, error: BaseException, report: pytest.TestReport) -> None:
     """Put the steps of the run below the failure of an eval, where the failure does not show them itself."""
-    ctx = _context(item)
+    ctx = judged_run(item)
     if ctx is None or ctx.trajectory is None or isinstance(error, Unmet):
         return
     table = step_table(ctx.trajectory, width=WIDTH, max_rows=SHOWN_STEPS)
@@ -54,7 +54,7 @@ def _where(item: pytest.Item, cell: Cell) -> Iterator[str]:
 
 
 def _values(item: pytest.Item) -> Iterator[str]:
-    ctx = _context(item)
+    ctx = judged_run(item)
     if ctx is None:
         return
     if ctx.expected is not None:
@@ -66,6 +66,7 @@ def _line(label: str, value: object) -> str:
     return shorten(f"{label}: {show_value(value, WIDTH - columns(label) - 2)}", WIDTH)
 
 
-def _context(item: pytest.Item) -> EvalContext | None:
+def judged_run(item: pytest.Item) -> EvalContext | None:
+    """The run that the eval *item* was given; None before it was, or if it did not ask for it."""
     ctx = getattr(item, "funcargs", {}).get("ctx")
     return ctx if isinstance(ctx, EvalContext) else None

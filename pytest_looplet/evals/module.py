@@ -109,9 +109,10 @@ class EvalModule(pytest.Module):
             raise self.CollectError(HOW_TO_GIVE_RUNS.format(path=self.nodeid, cases=where))
         return cells_of(self.cases, demands.trials or settings.trials)
 
-    def order(self, name: str) -> int:
-        """Where in the file *name* comes; 0 is the top."""
-        return list(vars(self.obj)).index(name)
+    @cached_property
+    def order(self) -> dict[str, int]:
+        """Where in the file each name comes; 0 is the top."""
+        return {name: place for place, name in enumerate(vars(self.obj))}
 
     @property
     def cases(self) -> list[Case]:

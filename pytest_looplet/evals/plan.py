@@ -24,7 +24,7 @@ class PlannedEval:
         demands: What its mark asks for.
         tags: Its tags.
         cells: Ids of all its cells.
-        selected: Ids of those that the user's selection left.
+        selected: Ids of those that the user's selection left, in order, each once; the values say nothing.
         gate: Node id of its suite gate if it has one that was selected.
     """
 
@@ -33,7 +33,7 @@ class PlannedEval:
     demands: Demands = NO_DEMANDS
     tags: list[str] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
-    selected: list[str] = field(default_factory=list)
+    selected: dict[str, None] = field(default_factory=dict)
     gate: str | None = None
 
     @property

@@ -45,7 +45,7 @@ class Results:
         self._told: set[int] = set()
         self._repeats_told: set[str] = set()
         self._packed: dict[int, bytes] = {}
-        self._reported: dict[str, str] = {}
+        self._tellers: dict[tuple[str, str], str] = {}
 
     def get(self, file: pytest.Collector, cell: Cell) -> Outcome | None:
         """The outcome of *cell* for the evals of *file*, or None before it has run here."""
@@ -66,17 +66,21 @@ class Results:
         copied: EvalContext = pickle.loads(packed)
         return copied
 
-    def to_report(self, file: pytest.Collector, cell: Cell, teller: str) -> str | None:
-        """The run of *cell* as JSON, for the one eval of it that tells the report: the first that asks."""
-        key = _key(file, cell)
-        if self._reported.setdefault(key, teller) != teller:
-            return None
+    def tells(self, what: str, file: pytest.Collector, cell: Cell, teller: str) -> bool:
+        """Whether *teller* is the one eval that tells *what* about *cell* here: the first that asks.
+
+        An eval that runs again asks again, and is still the one.
+        """
+        return self._tellers.setdefault((what, _key(file, cell)), teller) == teller
+
+    def to_report(self, file: pytest.Collector, cell: Cell) -> str | None:
+        """The run of *cell* as JSON; None where there is none that can be read."""
         if cell.saved is not None:
             try:
                 return Trajectory.load(cell.saved).to_json()
             except TraceError:
                 return None  # its evals say so
-        outcome = self._known.get(key)
+        outcome = self.get(file, cell)
         return outcome.trajectory if outcome is not None else None
 
     def is_first_to_tell(self, file: pytest.Collector, cell: Cell) -> bool:
