@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
 from looplet.errors import ConfigError
+from looplet.permissions.inside import stay_inside
 from looplet.permissions.matcher import Described, Unsure, argument
 from looplet.permissions.paths import Root
 from looplet.permissions.patterns import Pattern, Seen, taken_apart
 from looplet.permissions.runs import name_of
-from looplet.permissions.shell import Command, Word
-
-MOST_WORDS = 512
-"""Words of a text whose paths are looked up."""
+from looplet.permissions.shell import Command
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class _Commands(Described):
             if not any(pattern.covers(words) for pattern in self.patterns):
                 raise Unsure(f"{words[0]!r:.60} is not covered")
         if self.root is not None:
-            _stay_inside(commands, self.root)
+            stay_inside(commands, self.root)
 
     def __str__(self) -> str:
         told = " or ".join(repr(pattern.text) for pattern in self.patterns)
@@ -113,8 +110,10 @@ def command_within(
 ) -> Described:
     """Shell commands that fit *pattern* and name no path outside the folder *root*.
 
-    Every word, and every part of one that may be a path, is looked up where it really is. Relative ones
-    start from *cwd*, where the tool has to run; *root* by default. The rest is as with `command_matcher`.
+    Every word, and every part of one that may be a path, is looked up where it really is, from *cwd*, where
+    the tool has to run (*root* by default), and from each folder that the command names. A command that
+    takes paths from elsewhere (a list, what it reads, a text in another language) is not covered, and one
+    that follows links only where no link of *root* leads out. The rest is as with `command_matcher`.
 
     Raises:
         ConfigError: A pattern is empty or no text, or *root* or *cwd* cannot be a folder.
@@ -127,34 +126,3 @@ def _patterns(pattern: str | Sequence[str]) -> tuple[Pattern, ...]:
     if not texts or not all(isinstance(text, str) for text in texts):
         raise ConfigError("command pattern: give a text such as 'git status*', or a list of them")
     return tuple(Pattern(str(text)) for text in texts)
-
-
-def _stay_inside(commands: Sequence[Command], root: Root) -> None:
-    """Raise `Unsure` unless every path that the commands name is inside *root*."""
-    if sum(len(command.words) for command in commands) > MOST_WORDS:
-        raise Unsure(f"more than {MOST_WORDS} words")
-    for command in commands:
-        name = command.words[0].text
-        if name in ("cd", "pushd", "popd", "chdir") and (len(commands) > 1 or len(command.words) == 1):
-            raise Unsure(f"{name}, after which paths start elsewhere")
-        for place, word in enumerate(command.words):
-            if place or "/" in word.text:
-                _check_word(word, root)
-
-
-def _check_word(word: Word, root: Root) -> None:
-    for part in _paths_in(word.text):
-        if word.glob:
-            root.check_glob(part)
-        elif not root.holds(part):
-            raise Unsure(f"{part!r:.80} is outside the folder")
-
-
-def _paths_in(word: str) -> list[str]:
-    """The word, and its ends that a program may take for a path."""
-    parts = [word, *(word[at.end() :] for at in re.finditer(r"[=:,@]", word))]
-    if re.match(r"-[A-Za-z0-9]", word):
-        parts += [word[at:] for at in range(2, 9)]
-        rooted = re.search(r"[/.~]", word)
-        parts += [word[rooted.start() :]] if rooted else []
-    return [part for part in parts if part not in ("", "-")]

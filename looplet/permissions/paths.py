@@ -20,6 +20,9 @@ LONGEST = 4096
 MOST_FILES = 2000
 """Files that a pattern for file names may stand for."""
 
+MOST_ENTRIES = 20_000
+"""Files and folders in which links are looked for."""
+
 _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\\]|://")
 
 
@@ -46,8 +49,12 @@ class Root:
             Unsure: It leads to different places for different readers, or to a device, or nowhere.
         """
         _check(path)
+        return self.leads_in(path, self.cwd)
+
+    def leads_in(self, path: str, start: str) -> bool:
+        """As `holds`, for a path from the folder *start*, and for every spelling that the system takes."""
         real = os.path.realpath(self.path)
-        full = os.path.join(self.cwd, path)
+        full = os.path.join(start, path)
         # Some programs shorten `a/../b` before they follow links, the system does it afterwards.
         places = [os.path.realpath(full), os.path.realpath(os.path.normpath(full))]
         inside = {_is_in(place, real) for place in places}
@@ -55,12 +62,32 @@ class Root:
             return False
         if inside != {True}:
             raise Unsure(f"{path!r:.80} leads to different places for different readers")
+        if re.match(r"/+(?:proc|dev/fd)/", os.path.normpath(full)):
+            raise Unsure(f"{path!r:.80} leads to different places for different processes")
         for place in places:
             _check_place(place)
         return True
 
-    def check_glob(self, pattern: str) -> None:
-        """Raise `Unsure` unless every file that the shell may put in for *pattern* is in the folder."""
+    def check_links(self) -> None:
+        """Raise `Unsure` if a link in the folder leads out of it, or there is too much to look at."""
+        todo, looked_at = [self.path], 0
+        while todo:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    looked_at += 1
+                    if looked_at > MOST_ENTRIES:
+                        raise Unsure(f"more than {MOST_ENTRIES:,} files may hold links")
+                    if entry.is_symlink() and not self.leads_in(entry.path, self.cwd):
+                        raise Unsure(f"the link {entry.name!r:.60} is followed, out of the folder")
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+
+    def files_of(self, pattern: str) -> list[str]:
+        """What the shell may put in for *pattern*, which may lead out of the folder.
+
+        Raises:
+            Unsure: That cannot be told, or is too much, or would be read as an option.
+        """
         _check(pattern)
         if "**" in pattern or "[" in pattern:
             raise Unsure(f"the pattern {pattern!r:.80}")
@@ -75,8 +102,7 @@ class Root:
         for name in found:
             if name.startswith("-"):
                 raise Unsure(f"a file called {name!r:.60} would be read as an option")
-            if not self.holds(name.rstrip("/") or "/"):
-                raise Unsure(f"{name!r:.80}, which {pattern!r:.60} stands for, is outside the folder")
+        return [name.rstrip("/") for name in found if name.rstrip("/")]
 
     def _names(self, base: str, part: str) -> list[str]:
         if not self.holds(base or "."):
@@ -85,6 +111,7 @@ class Root:
             names = os.listdir(os.path.join(self.cwd, base))
         except OSError:
             return []
+        names += [".", ".."] if part.startswith(".") else []  # some shells put these in
         return [base + name + "/" for name in names if fnmatchcase(name, part)]
 
 

@@ -51,7 +51,10 @@ INLINE_OPTION = re.compile(
 VALUED_OPTION = re.compile(r"-[WXIdMQ]|--(?:require|import|loader|define)")
 """Options whose value is the next word."""
 
-AWK_RUNS = re.compile(r"system|\||getline|@\s*\w+\s*\(")
+AWK_RUNS = re.compile(r"system|\||getline|@\s*(?:\w+\s*\(|load|include)")
+AWK_OPENS = re.compile(AWK_RUNS.pattern + r"|ARG|SYMTAB|print.*>", re.DOTALL)
+"""With these, awk opens files whose names it may put together."""
+
 _SED_ADDRESS = r"(?:[0-9]++(?:~[0-9]++)?+|\$|/(?:\\.|[^/\\\n])*+/[IM]*+)"
 _SED_PART = r"(?:\\.|(?!(?P=edge)).)*+(?P=edge)"
 _SED_COMMAND = (
@@ -123,3 +126,32 @@ RISKY_NAMES = re.compile(
     r"PATH|IFS|ENV|BASH_ENV|SHELL\w*|PS4|PROMPT_COMMAND|LD_\w*|DYLD_\w*|GIT_\w*|\w*PAGER|\w*EDITOR|VISUAL|"
     r"BROWSER|LESSOPEN|LESSCLOSE|PYTHON\w*|PERL\w*|RUBY\w*|NODE_\w*|\w*_COMMAND|GCONV_PATH|RUSTC\w*|CC|CXX"
 )
+
+BLIND = _words("xargs parallel eval source . cpio alias trap")
+"""Programs whose places stand in what they read, or in a text."""
+
+LISTED = {
+    "tar": re.compile(r"-[A-Za-z]*[TP].*|--files.*|--abs.*", re.DOTALL),
+    **dict.fromkeys(("sed", "gsed"), re.compile(r"-[nrEsuz]*f.*|--fi.*", re.DOTALL)),
+    **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), re.compile(r"-[fEil].*|--(?:fi|ex|inc|l).*", re.DOTALL)),
+    **dict.fromkeys(("wc", "sort", "du"), re.compile(r"--files0.*", re.DOTALL)),
+    "find": re.compile(r"-files0-from"),
+    "rsync": re.compile(r"--files-from.*", re.DOTALL),
+    "curl": re.compile(r"-[^-]*K.*|--conf.*", re.DOTALL),
+    "wget": re.compile(r"-[A-Za-z]*i.*|--in.*", re.DOTALL),
+}
+"""Options with which a program takes the names of files from a list, an archive or a script."""
+
+_FOLLOWING = {
+    **dict.fromkeys(("grep", "egrep", "fgrep", "zgrep"), r"-[A-Za-z]*R.*|--de.*"),
+    "diff": r"-[A-Za-z]*r.*|--rec.*",
+    "find": r"-L|-follow",
+    **dict.fromkeys(("cp", "ls", "du", "chown", "chgrp", "chmod"), r"-[A-Za-z]*L.*|--de.*"),
+    **dict.fromkeys(("rg", "fd", "fdfind"), r"-[A-Za-z]*L.*|--follow"),
+    "rsync": r"-[A-Za-z]*[Lk].*|--copy.*",
+    "tar": r"-[A-Za-z]*h.*|--de.*",
+    "tree": r"-[A-Za-z]*l.*",
+    "zip": r"-[A-Za-z]*[rR].*|--rec.*",
+}
+FOLLOWING = {name: re.compile(pattern, re.DOTALL) for name, pattern in _FOLLOWING.items()}
+"""Options with which a program goes into what links in its folders lead to."""

@@ -45,7 +45,8 @@ def name_of(word: str) -> str:
     return word.rsplit("/", 1)[-1]
 
 
-def _kind(word: str) -> str:
+def kind_of(word: str) -> str:
+    """The same in lower case, without the ending of a program on Windows."""
     return name_of(word).lower().removesuffix(".exe")
 
 
@@ -61,7 +62,7 @@ def reach(command: Command) -> Iterator[list[str]]:
 def _reach(command: Command, depth: int, texts: set[str]) -> Iterator[list[str]]:
     words = [word.text for word in command.words]
     names = list(command.assigned)
-    if words and (_kind(words[0]) == "export" or _kind(words[0]) in RUNNERS):
+    if words and (kind_of(words[0]) == "export" or kind_of(words[0]) in RUNNERS):
         names += [word.partition("=")[0] for word in words[1:] if "=" in word]
     risky = next((name for name in names if RISKY_NAMES.fullmatch(name)), None)
     if risky:
@@ -70,8 +71,8 @@ def _reach(command: Command, depth: int, texts: set[str]) -> Iterator[list[str]]
         return
     yield words
     starts = [0]
-    name = _kind(words[0])
-    if name in RUNNERS or _running(words):
+    name = kind_of(words[0])
+    if name in RUNNERS or running(words):
         _refuse_given(name, words)
         if len(words) > WIDEST or not all(word.known for word in command.words):
             raise Unsure(f"{name!r} with a variable, or with more than {WIDEST} words")
@@ -81,27 +82,27 @@ def _reach(command: Command, depth: int, texts: set[str]) -> Iterator[list[str]]
     for start in starts:
         if start:
             yield words[start:]
-        for text in _texts_in(words[start:], all(word.known for word in command.words)):
+        for text in texts_in(words[start:], all(word.known for word in command.words)):
             if text not in texts:
                 texts.add(text)
                 yield from _nested(text, depth, texts)
         _refuse_code(words[start:], certain=not start)
 
 
-def _running(words: Sequence[str]) -> str | None:
+def running(words: Sequence[str]) -> str | None:
     """The sub-command under which a program runs another, as `run` of `docker run`; None without."""
-    given = RUNNING.get(_kind(words[0]), ())
+    given = RUNNING.get(kind_of(words[0]), ())
     return next((word for word in words[1:4] if word in given), None)
 
 
 def _refuse_given(name: str, words: Sequence[str]) -> None:
     """Raise `Unsure` where a runner takes the name of a program from what it reads or finds."""
-    last = _kind(words[-1])
+    last = kind_of(words[-1])
     if name == "parallel" and len(words) == 1:
         raise Unsure("parallel runs what it reads")
     if name in ("xargs", "parallel") and len(words) > 1:
         plain = [word for word in words[1:] if not _NO_PROGRAM.fullmatch(word)]
-        if last in RUNNERS or (plain and _kind(plain[-1]) in RUNNERS):
+        if last in RUNNERS or (plain and kind_of(plain[-1]) in RUNNERS):
             raise Unsure(f"{name} gives {last!r:.40} what it reads")
     for before, marks, word in zip(words, ["", *words], words[1:], strict=False):
         if (word == "{}" and _PLACE.fullmatch(before)) or (marks == "-I" and word == before):
@@ -115,9 +116,9 @@ def _nested(text: str, depth: int, texts: set[str]) -> Iterator[list[str]]:
         yield from _reach(command, depth - 1, texts)
 
 
-def _texts_in(words: list[str], known: bool) -> Iterator[str]:
+def texts_in(words: list[str], known: bool) -> Iterator[str]:
     """The shell texts that the program *words[0]* is given."""
-    name, args = _kind(words[0]), words[1:]
+    name, args = kind_of(words[0]), words[1:]
     if name in SHELLS:
         if not known:
             raise Unsure("a shell with a variable")
@@ -142,7 +143,7 @@ def _given_to_shell(args: list[str]) -> list[str]:
 
 def _refuse_code(words: Sequence[str], *, certain: bool) -> None:
     """Raise `Unsure` for a program that is given code of its own, or told to run something."""
-    name, args = _kind(words[0]), words[1:]
+    name, args = kind_of(words[0]), words[1:]
     if INLINE.fullmatch(name) and ((certain and not args) or _inline_option(args)):
         raise Unsure(f"{name} runs code that is not a command")
     if name in ("awk", "gawk", "mawk", "nawk") and any(AWK_RUNS.search(arg) for arg in args):
@@ -182,7 +183,7 @@ def _sed_scripts(args: Sequence[str]) -> list[str]:
 
 def told_to_run(words: Sequence[str]) -> str | None:
     """The argument with which a program is told to run another, or None."""
-    name, args = _kind(words[0]), words[1:]
+    name, args = kind_of(words[0]), words[1:]
     if name == "git":
         first = _git_option(args)
         if first is not None:
@@ -219,14 +220,14 @@ def opens(words: Sequence[str]) -> str | None:
 
     For a runner that is its first word; else the argument that tells the program to run another.
     """
-    name, args = _kind(words[0]), words[1:]
+    name, args = kind_of(words[0]), words[1:]
     if name in ("find", "fd", "fdfind"):
         return told_to_run(words)
     if name in RUNNERS or name in SHELLS or (name in BUILTINS and args):
         return words[0]
-    running = _running(words)
-    if running is not None:
-        return running
+    under = running(words)
+    if under is not None:
+        return under
     try:
         _refuse_code(words, certain=True)
     except Unsure:

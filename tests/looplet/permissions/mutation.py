@@ -22,6 +22,8 @@ SOURCES = (
     "engine",
     "hook",
     "commands",
+    "inside",
+    "elsewhere",
     "patterns",
     "runs",
     "shell",
@@ -48,6 +50,8 @@ SPARED = {
     ("shell", "found is None or found.lastgroup is None"),
     ("globs", "not tail and (not any(middle))"),
     ("hook", "call is None"),
+    ("paths", "looked_at > MOST_ENTRIES"),
+    ("inside", "first and '..' not in name.split('/') and (not os.path.lexists(os.path.join(start, first)))"),
 }
 
 

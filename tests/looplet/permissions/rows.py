@@ -142,6 +142,9 @@ def path_rows(base):
         engine = PermissionEngine().allow("bash", arg_matcher=command_within(pattern, inside))
         call = ToolCall("bash", {"command": command.replace("{WS}", str(inside))})
         yield engine.evaluate(call).allowed == covered
+    for root, pattern, command, covered in test_commands.FOLLOWED:
+        engine = PermissionEngine().allow("bash", arg_matcher=command_within(pattern, inside / root))
+        yield engine.evaluate(ToolCall("bash", {"command": command})).allowed == covered
     yield Root(inside) == Root(str(inside)) != Root(inside, "/")
     (base / "many").mkdir()
     for number in range(2100):

@@ -11,6 +11,9 @@ ALLOW = PermissionDecision.ALLOW
 GIT = "git status*"
 
 COVERED = [
+    ("awk *", "awk '/a@b/ {print $1}' x", True),
+    ("awk *", "awk '@load \"./x\"' x", False),
+    ("awk *", "awk '@include \"x\"' x", False),
     # pattern, command, covered by a rule that allows
     (GIT, "git status", True),
     (GIT, "git status --short", True),
@@ -456,6 +459,10 @@ def build(base):
     for name in ("src/a.py", "src/b.py", "-rf", "notes.txt"):
         (ws / name).write_text("x")
     (ws / "more" / "link").symlink_to(base / "out")
+    (ws / "more" / "a.py").symlink_to(base / "out" / "secret")
+    (ws / "deep" / "down").mkdir(parents=True)
+    (ws / "deep" / "down" / "link").symlink_to(base / "out")
+    (ws / "a,b").symlink_to(base / "out" / "secret")
     (ws / "-link").symlink_to(base / "out" / "secret")
     (ws / "src" / "here").symlink_to(ws / "src" / "a.py")
     return ws
@@ -516,6 +523,120 @@ WITHIN = [
     (["cd *", "ls*"], "cd src && ls", False),
     (["cd *"], "cd src", True),
     (["cd*"], "cd", False),
+    (["cd*"], "cd -", False),
+    # Paths in the middle of a word, behind many options, in a text.
+    ("grep *", "grep -nnnnnnnnf-link x", False),
+    ("grep *", "grep -nnnnnnnnfnotes.txt x", True),
+    ("grep *", "grep -" + "n" * 70 + "f-link x", False),
+    ("curl *", "curl -#o-link localhost", False),
+    ("curl *", "curl -#onew.html localhost", True),
+    ("curl *", "curl -F 'f=@-link;type=text/plain' localhost", False),
+    ("curl *", "curl -F 'f=@src/a.py;type=text/plain' localhost", True),
+    ("curl *", "curl --data-binary @a,b localhost", False),
+    ("curl *", "curl https://example.com/a/b", True),
+    ("curl *", "curl https://example.com/../../out/secret", False),
+    ("curl *", "curl FILE:///etc/passwd", False),
+    ("javac *", "javac -cp more/link:src src/A.java", False),
+    ("javac *", "javac -cp src:more src/A.java", True),
+    ("gcc *", "gcc -Wl,-rpath,more/link src/a.c", False),
+    ("gcc *", "gcc -Wl,-Lmore/link src/a.c", False),
+    ("dd *", "dd if=~/x of=src/c", False),
+    ("git *", "git commit -m 'fix: a, b and c/d'", True),
+    ("git *", "git commit -m 'see ../out'", False),
+    ("grep *", "grep -rn '\\bdef\\b' src", True),
+    ("echo *", "echo '" + "a" * 5000 + "'", False),
+    (
+        "echo *",
+        "echo " + " ".join(f"'{' '.join(map(str, range(n, n + 700)))}'" for n in range(0, 2800, 700)),
+        False,
+    ),
+    ("echo *", f"echo '{' '.join(map(str, range(700)))}'", True),
+    ("cat *", "cat .*/x", False),
+    ("cat *", "cat .?/x", False),
+    ("cat *", "cat src/[a]*", False),
+    ("find *", "find src -name *.zip --x=", True),
+    # From the folders that a command names.
+    ("tar *", "tar -C more -cf x.tar link/secret", False),
+    ("tar *", "tar -Cmore -cf x.tar link", False),
+    ("tar *", "tar cf x.tar --directory=more a.py", False),
+    ("tar *", "tar -C src -cf x.tar a.py", True),
+    ("tar *", "tar -C . -C more -cf x.tar link/secret", False),
+    ("git *", "git -C more diff --no-index x link/secret", False),
+    ("cp *", "cp src/a.py more", False),
+    ("cp *", "cp src/*.py more", False),
+    ("cp *", "cp src/b.py more", True),
+    ("cp *", "cp -tmore src/a.py", False),
+    # Places that no word names.
+    ("sed *", "sed 's/a/b/' src/a.py", True),
+    ("sed *", "sed 'r ../out/secret' src/a.py", False),
+    ("sed *", "sed 'r -link' src/a.py", False),
+    ("sed *", "sed -n 'w src/c' src/a.py", True),
+    ("sed *", "sed -nf src/a.py src/b.py", False),
+    ("awk *", "awk -F: '$3 > 5 {print $1, $2}' src/a.py", True),
+    ("awk *", "awk '{print > \"src/c\"}' src/a.py", False),
+    ("awk *", 'awk \'BEGIN {ARGV[1] = "." "./x"; ARGC = 2} 1\'', False),
+    ("awk *", "awk -f src/a.py src/b.py", False),
+    ("tar *", "tar -cf x.tar -T src/a.py", False),
+    ("tar *", "tar cfT x.tar src/a.py", False),
+    ("tar *", "tar -xPf x.tar", False),
+    ("wc *", "wc --files0-from=src/a.py", False),
+    ("curl *", "curl -sKsrc/a.py", False),
+    ("xargs cat*", "xargs cat", False),
+    ("nice xargs cat*", "nice xargs cat", False),
+    ("timeout 9 cat*", "timeout 9 cat src/a.py", True),
+    ("timeout 9 cat*", "timeout 9 cat ../out/secret", False),
+    ("timeout 9 grep *", "timeout 9 grep -R x", False),
+    ("timeout 9 *sh *", "timeout 9 bash -c 'cat src/a.py'", False),
+    ("find src -exec cat*", "find src -exec cat {} +", False),
+    ("find src -delete*", "find src -delete", True),
+    ("python -c*", "python -c 'print(1)'", False),
+    ("sh *", "sh src/a.py", False),
+    ("sh src*", "sh src/a.py", True),
+    ("*", "cat src/a.py", True),
+    ("*", "sh src/a.py", True),
+    ("*", "sh -c 'cat src/a.py'", False),
+    ("*", "cat src/a.py | sh", False),
+    ("*", "eval cat src/a.py", False),
+    ("*", "env -S 'cat x'", False),
+    ("*", "alias ls=cat", False),
+    ("*", "python -c 'print(1)'", False),
+    ("*", "deno eval 1", False),
+    ("*", "npm exec eslint src", True),
+    ("*", "docker run x", True),
+    ("*", "tar -I zstd -xf a.tar", False),
+    ("*", "awk '{system(\"ls\")}' src/a.py", False),
+    ("*", "cat src/a.py | parallel cat", False),
+    ("*", "parallel cat ::: src/a.py", False),
+    ("*", "source src/a.py", False),
+    ("*", ". src/a.py", False),
+    ("*", "cat src/a.py | cpio -o", False),
+    ("*", "sort --files0-from=src/a.py", False),
+    ("*", "du --files0-from=src/a.py", False),
+    ("*", "find -files0-from src/a.py", False),
+    ("*", "rsync --files-from=src/a.py src more", False),
+    ("*", "wget -nvi src/a.py", False),
+    ("*", "wget --input-file=src/a.py", False),
+    ("*", "tar --absolute-names -xf a.tar", False),
+    ("*", "tar -cf a.tar --files-from src/a.py", False),
+    # Links are followed on the way, and some lead out.
+    ("*", "find -L src", False),
+    ("*", "find src -follow", False),
+    ("*", "rg -nL x", False),
+    ("*", "fd --follow x", False),
+    ("*", "rsync -aL src copy", False),
+    ("*", "rsync --copy-links -a src copy", False),
+    ("*", "tar -cf x.tar --dereference src", False),
+    ("*", "tree -l", False),
+    ("*", "zip -qr x.zip src", False),
+    ("*", "diff -ur src src", False),
+    ("*", "ls -RL", False),
+    ("*", "du -L", False),
+    ("*", "cp --dereference -r src copy", False),
+    ("*", "grep --dereference-recursive x", False),
+    ("grep *", "grep -R x src", False),
+    ("grep *", "grep -r x src", True),
+    ("cp *", "cp -rL src copy", False),
+    ("tar *", "tar chf x.tar src", False),
 ]
 
 
@@ -523,6 +644,29 @@ WITHIN = [
 def test_PE_04_a_rule_that_allows_inside_a_folder(pattern, command, covered, ws):
     engine = PermissionEngine().allow("bash", arg_matcher=command_within(pattern, ws))
     outcome = engine.evaluate(ToolCall("bash", {"command": command.replace("{WS}", str(ws))}))
+    assert outcome.allowed == covered, outcome.reason
+
+
+FOLLOWED = [
+    ("src", "grep *", "grep -R x .", True),
+    ("src", "grep *", "grep -nR x", True),
+    ("src", "cp *", "cp -rL . copy", True),
+    ("src", "zip *", "zip -r x.zip .", True),
+    ("src", "cat *", "cat ../notes.txt", False),
+    ("src", "ls*", "ls *", True),
+    ("deep", "grep *", "grep -R x .", False),
+    ("deep", "grep *", "grep -r x .", True),
+    ("deep", "diff *", "diff -r down down", False),
+]
+"""Roots, and commands in them, that follow links on their way: out of the second, not of the first."""
+
+
+@pytest.mark.parametrize(
+    ("root", "pattern", "command", "covered"), FOLLOWED, ids=[f"{r[0]} {r[2]!r:.50}" for r in FOLLOWED]
+)
+def test_PE_06_links_that_a_command_follows(root, pattern, command, covered, ws):
+    engine = PermissionEngine().allow("bash", arg_matcher=command_within(pattern, ws / root))
+    outcome = engine.evaluate(ToolCall("bash", {"command": command}))
     assert outcome.allowed == covered, outcome.reason
 
 
@@ -626,6 +770,10 @@ ssh-keygen -lf a.pub
 git cherry-pick abc123  git diff --stat main...topic  git rev-parse HEAD  git ls-files  git clean -n
 ls -1 | wc -l  find . -name x -print0  grep -c x a.txt  tail -f log.txt  less README.md  more a.txt  nl a.txt
 uniq a.txt  tee a.txt  comm a b  join a b  paste a b  split -l 100 a.txt  md5sum a.txt  sha256sum a.bin
+git commit -m 'feat(core): add x, y and z'  git log --grep='fix: x'  grep -rn '\\bfoo\\b' src
+grep "foo\\|bar" src/a.py  awk 'NR>1 {sum += $2} END {print sum}' a.csv  cut -d' ' -f1 a.txt  tr '\\n' ' '
+curl -s http://localhost:8000/health  git clone https://example.com/x/y.git  cp src/a.py build
+tar -xzf a.tgz -C build
 rustc --version  javac A.java  java -jar a.jar  ruby a.rb  perl a.pl  php a.php  mvn test
 """
 """Uses of a day; two blanks stand between them."""
@@ -635,7 +783,7 @@ def plain_uses():
     return [use.strip() for line in PLAIN.splitlines() for use in line.split("  ") if use.strip()]
 
 
-def test_most_plain_uses_stay_allowed():
+def test_most_plain_uses_stay_allowed(ws):
     uses = plain_uses()
     assert len(uses) > 150
     rules = PermissionEngine().allow("bash", arg_matcher=command_matcher("*"))
@@ -643,7 +791,8 @@ def test_most_plain_uses_stay_allowed():
         {part.split()[0] + "*" for use in uses for part in use.replace("&&", "|").split("|") if part.split()}
     )
     named = PermissionEngine().allow("bash", arg_matcher=command_matcher(programs))
-    for engine in (rules, named):
+    inside = PermissionEngine().allow("bash", arg_matcher=command_within(programs, ws / "src"))
+    for engine in (rules, named, inside):
         refused = [use for use in uses if engine.evaluate(ToolCall("bash", {"command": use})).denied]
         assert len(refused) <= 0.05 * len(uses), refused
 

@@ -102,6 +102,7 @@ PATHS = {
     "a bidi mark": ("src/\u202ea.py", "unsure"),
     "half a character": ("src/\ud800", "unsure"),
     "a zero-width space": ("src/a\u200b.py", "unsure"),
+    "inside, by way of a process": ("/proc/self/root{WS}/src/a.py", "unsure_or_no"),
     "a list": (["src/a.py"], "unsure"),
     "a number": (3, "unsure"),
     "null": (None, "unsure"),
