@@ -68,7 +68,7 @@ class LoopConfig(Plain):
         compact_service: Shortens the history when a hook or an overflow asks for it.
         output_schema: What the arguments of `done` must look like: an `OutputSchema`, a `DoneValidator`, the
             class of a pydantic model, or a JSON Schema.
-        initial_checkpoint: Where to start from.
+        initial_checkpoint: Where to start from; a run found in `checkpoint_dir` goes on from its own end.
         memory_sources: Text that every request carries.
         cache_policy: What a provider may cache.
         cancel_token: Stops the run at its next safe point.

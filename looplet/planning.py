@@ -73,14 +73,15 @@ def prepare(
 
 def _restore(run: Run, config: LoopConfig, journal: RunJournal | None) -> None:
     """Start where a checkpoint or a journal says."""
-    if config.initial_checkpoint is not None:
-        from looplet.checkpoint import continue_from
-
-        continue_from(run, config.initial_checkpoint)
+    initial = config.initial_checkpoint
     if journal is not None:
         from looplet.checkpoint import resume_or_begin
 
-        resume_or_begin(journal, run, _agent_identity(run), config.resume)
+        resume_or_begin(journal, run, _agent_identity(run), config.resume, initial)
+    elif initial is not None:
+        from looplet.checkpoint import continue_from
+
+        continue_from(run, initial)
     for hook in _resuming(run.plan.slots):
         hook.take_up(run)
 

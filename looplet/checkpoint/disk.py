@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 if sys.platform == "win32":
     import msvcrt
@@ -13,6 +14,9 @@ if sys.platform == "win32":
     def lock(file: int) -> None:
         """Take the open *file* for this process. Raises `OSError` if another one has it."""
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    def unlock(file: int) -> None:
+        """Nothing: closing the file does it."""
 
     def sync_directory(folder: str) -> None:
         """Nothing: Windows does not open folders, and needs no such thing."""
@@ -25,6 +29,10 @@ else:
         """Take the open *file* for this process. Raises `OSError` if another one has it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def unlock(file: int) -> None:
+        """Give it back, also where a process that was just forked has the file open still."""
+        fcntl.flock(file, fcntl.LOCK_UN)
+
     def sync_directory(folder: str) -> None:
         """Make it durable which files are in *folder*, the current one if empty. Raises `OSError`."""
         handle = os.open(folder or ".", os.O_RDONLY)
@@ -32,3 +40,16 @@ else:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def make_private(folder: str) -> None:
+    """Make *folder* for its owner alone, if it is not there, and make that durable. Raises `OSError`."""
+    missing: list[str] = []
+    place = os.path.abspath(folder)
+    while not os.path.exists(place):
+        missing.append(place)
+        place = os.path.dirname(place)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    for one in missing:
+        with suppress(PermissionError):  # a folder above may be one that this process cannot read
+            sync_directory(os.path.dirname(one))

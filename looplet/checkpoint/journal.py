@@ -13,7 +13,7 @@ from contextlib import suppress
 from json import loads
 from typing import Any
 
-from looplet.checkpoint.disk import lock as _lock, sync as _sync, sync_directory
+from looplet.checkpoint.disk import lock as _lock, make_private, sync as _sync, sync_directory, unlock
 from looplet.checkpoint.lines import line, members, parse, text
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
@@ -41,13 +41,15 @@ class JournalFile:
         self._redactor = Redactor.of_environment()
         try:
             self._made = not os.path.exists(self.path)
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            make_private(os.fspath(directory))
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as problem:
             raise _unusable(self.path, "cannot be opened", problem) from problem
         self._lock()
-        self._end = 0
-        self._reserved = os.fstat(self._file).st_size
+        _open_now.add(self)
+        # All of it, until it is read: what cannot be read is left as it is.
+        self._end = self._reserved = os.fstat(self._file).st_size
+        self._read = 0, 0
 
     def _lock(self) -> None:
         try:
@@ -60,9 +62,9 @@ class JournalFile:
             ) from problem
 
     def read(self, *, forgiving: bool = False) -> list[dict[str, Any]]:
-        """All whole records, oldest first; what is appended next follows the last of them.
+        """All whole records, oldest first; nothing is changed before `cut_after`.
 
-        A line that was cut off at the very end is dropped.
+        A line that was cut off at the very end is left out.
 
         Args:
             forgiving: End at the first damaged line, with a warning, instead of refusing the journal.
@@ -70,8 +72,10 @@ class JournalFile:
         Raises:
             CheckpointError: A line before the last is damaged.
         """
-        records, self._end = parse(self._whole(), self.path, forgiving=forgiving)
-        self._forget_rest()
+        records, end = parse(self._whole(), self.path, forgiving=forgiving)
+        self._read = len(records), end
+        # Whoever made it may have been killed before its folder was synced, if nobody was handed a step yet.
+        self._made = self._made or all(record["kind"] != "step" for record in records)
         return records
 
     def _whole(self) -> bytes:
@@ -96,11 +100,13 @@ class JournalFile:
         self._forget_rest()
 
     def cut_after(self, records: int) -> None:
-        """Forget everything after the first *records* lines."""
-        data = self._whole()
-        place = 0
-        for _ in range(records):
-            place = data.index(b"\n", place) + 1
+        """Forget everything after the first *records* lines; what is appended next follows them."""
+        count, place = self._read
+        if records < count:
+            data = self._whole()
+            place = 0
+            for _ in range(records):
+                place = data.index(b"\n", place) + 1
         self._end = place
         self._forget_rest()
 
@@ -129,6 +135,11 @@ class JournalFile:
         records = self._open
         if not records:
             return
+        if self.is_let_go:
+            raise CheckpointError(
+                f"{self.path} is written by the process that opened it; this one was forked from it. "
+                "Start the run after the fork, or with a checkpoint_dir of its own"
+            )
         if self._redactor.may_hold(b"\n".join(self._told)):
             records = [self._redacted(one) for one in records]
         data = b"".join(map(line, records))
@@ -169,11 +180,38 @@ class JournalFile:
         while written < len(data):
             written += os.write(self._file, data[written:])
 
+    @property
+    def is_let_go(self) -> bool:
+        """Whether this process has no part in it: it is closed, or another process's."""
+        return self._file < 0
+
     def close(self) -> None:
         """Cut the reserved rest off and let others in."""
+        if self.is_let_go:
+            return
         with suppress(OSError):
             os.ftruncate(self._file, self._end)
-        os.close(self._file)
+            unlock(self._file)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close it as it is."""
+        _open_now.discard(self)
+        file, self._file = self._file, -1
+        os.close(file)
+
+
+_open_now: set[JournalFile] = set()
+
+
+def _let_all_go() -> None:
+    # A forked process would keep the lock when the run's own is gone, and would cut off what that one wrote.
+    for journal in list(_open_now):
+        journal.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_all_go)
 
 
 def _unusable(path: str, what: str, problem: OSError) -> CheckpointError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from looplet.checkpoint.lines import records
+from looplet.checkpoint.lines import STEP, records
 from looplet.checkpoint.restore import Restorer, whole
 from looplet.checkpoint.snapshot import Checkpoint
 from looplet.conversation import Conversation
@@ -16,13 +16,11 @@ from looplet.session import SessionLog
 from looplet.tools.registry import BaseToolRegistry
 from looplet.types import DefaultState
 
-_STEP = b'{"kind": "step"'
-
 
 def lines_until(lines: list[bytes], key: str, path: str) -> list[bytes]:
     """The lines up to the step of *key*: `step_3`, or `step_3_done` where it ended the run; else none."""
     number, _, end = key.removeprefix("step_").partition("_")
-    places = [index for index, one in enumerate(lines) if one.startswith(_STEP)]
+    places = [index for index, one in enumerate(lines) if one.startswith(STEP)]
     _, *steps, last = records([lines[0], *(lines[index] for index in places), lines[-1]], path)
     at = {str(step["n"]): index for step, index in zip(steps, places, strict=True)}
     done = str(steps[-1]["n"]) if steps and last["kind"] == "end" and last["reason"] == "done" else ""
@@ -50,7 +48,7 @@ class JournalCheckpoint(Checkpoint):
         """
         self = cls.__new__(cls)
         self._lines, self._path = lines, path
-        steps = (one for one in reversed(lines) if one.startswith(_STEP))
+        steps = (one for one in reversed(lines) if one.startswith(STEP))
         telling = [lines[0], next(steps, lines[0]), lines[-1]]
         begin, last, end = records(telling, path)
         status = {"status": end["reason"]} if end["kind"] == "end" else {}
@@ -80,7 +78,7 @@ class JournalCheckpoint(Checkpoint):
             wire=begin["wire"],
         )
         run = Run(plan, DefaultState(), SessionLog(), Conversation())
-        Restorer(run).apply(journal[: whole(journal)])
+        Restorer(run, self._path).apply(journal[: whole(journal)])
         return run
 
     @cached_property

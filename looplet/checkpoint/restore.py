@@ -114,13 +114,18 @@ def stop_reason(records: Sequence[Mapping[str, Any]]) -> str:
 class Restorer:
     """Applies the records of a journal, one after another, to a fresh run.
 
+    Args:
+        run: The run.
+        path: The journal, for messages.
+
     Attributes:
         began: When the run that is restored began, in seconds since the epoch.
         prompt: The lines of the last text prompt.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, path: str) -> None:
         self.run = run
+        self.path = path
         self.began = 0.0
         self.prompt: list[str] = []
         self._started: dict[str, ToolCall] = {}
@@ -138,13 +143,19 @@ class Restorer:
             try:
                 _APPLY[one["kind"]](self, one)
             except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
-                raise CheckpointError(f"journal line {number} is not a record: {problem!r}") from problem
+                raise CheckpointError(
+                    f"{self.path}, line {number}: not a record that can stand here: {problem!r}. "
+                    'Pass another checkpoint_dir, or LoopConfig(resume="never") to begin anew'
+                ) from problem
         self._pending()
         record.refresh(self.run)
         self._load_hooks()
 
     def _begin(self, one: Mapping[str, Any]) -> None:
+        if self.began:
+            raise ValueError("a second run begins")
         self.began = one["t"]
+        self.run.offset = one.get("offset", 0) - self.run.state.step_count
         record.task(self.run, self.began)
 
     def _end(self, one: Mapping[str, Any]) -> None:
@@ -235,6 +246,8 @@ class Restorer:
 
     def _step(self, one: Mapping[str, Any]) -> None:
         run = self.run
+        if one["n"] != run.next_number():
+            raise ValueError(f"step {one['n']} after step {run.next_number() - 1}")
         call = self._started[one["id"]] if "id" in one else _tool_call(one["call"])
         # A call that was in doubt is told in full by the run that settled it; it is over all the same.
         self._started.pop(call.call_id, None)
@@ -245,11 +258,11 @@ class Restorer:
         pending = Pending(call, one["n"], _tool_result(call, one["result"]), free=one.get("free", False))
         record.step(run, pending, self.began + one["after"])
         if "queries" in one:
-            _count(run, one["queries"])
-        run.llm_calls = one.get("llm_calls", 0)
+            _count(run, int(one["queries"]))
+        run.llm_calls = int(one.get("llm_calls", 0))
         run.notes = list(one.get("notes", ()))
         run.rejection = one.get("rejection", "")
-        run.parse_failures = one.get("parse_failures", 0)
+        run.parse_failures = int(one.get("parse_failures", 0))
         run.answer_asked = one.get("answer_asked", False)
         run.stop_request = one.get("stop")
         self._hook_states.update(one.get("hooks", {}))
@@ -272,13 +285,14 @@ class Restorer:
         run = self.run
         if not run.pending and run.done_call is None:
             self._plan(list(self._started.values()))
-        for pending in run.pending:
+        for number, pending in enumerate(run.pending, run.next_number()):
+            pending.number = number
             self._take_up(pending)
         done = run.done_call
         if done is not None and self._is_in_doubt(done):
             # It becomes a step that says so, like any other.
             run.done_call = None
-            run.pending.append(Pending(done, run.first_step + len(run.pending)))
+            run.pending.append(Pending(done, run.next_number() + len(run.pending)))
             self._take_up(run.pending[-1])
 
     def _take_up(self, pending: Pending) -> None:

@@ -10,18 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from looplet.checkpoint.snapshot import Checkpoint
+from looplet.checkpoint.store import continue_from
 from looplet.checkpoint.writer import RunJournal
 from looplet.engine.run import Run
 from looplet.values import normal
 
 
-def resume_or_begin(journal: RunJournal, run: Run, agent: Mapping[str, Any], mode: str) -> None:
+def resume_or_begin(
+    journal: RunJournal, run: Run, agent: Mapping[str, Any], mode: str, initial: Checkpoint | None = None
+) -> None:
     """Bring *run* to where its journal ends, or begin a new journal.
+
+    A journal that holds a run already goes on from its own end, whatever the checkpoint is.
 
     Args:
         agent: Who the agent is: `{"tools": {name: fingerprint}, "rules": fingerprint}`.
         mode: "auto" resumes only the same task and agent, "force" anything, "never" begins anew and keeps the
             old journal beside the new one.
+        initial: The checkpoint that a new journal begins with, if any.
 
     Secrets come back as the placeholders that stand for them in the journal.
 
@@ -33,16 +40,20 @@ def resume_or_begin(journal: RunJournal, run: Run, agent: Mapping[str, Any], mod
         file.set_aside()
     records = file.read(forgiving=mode == "force")
     if not records:
+        file.cut_after(0)
+        if initial is not None:
+            continue_from(run, initial)
         journal.begin(run, agent)
+        if initial is not None:
+            journal.compacted(run)  # what it knows already, so that the journal is all that a resume needs
         return
     from looplet.checkpoint.restore import Restorer, check_identity, whole  # a run that begins does without
 
     if mode == "auto":
         check_identity(records, normal(run.plan.task), agent, file.path)
     keep = whole(records)
-    if keep < len(records):
-        file.cut_after(keep)
-    restorer = Restorer(run)
+    restorer = Restorer(run, file.path)
     with journal.muted():
         restorer.apply(records[:keep])
+    file.cut_after(keep)
     journal.resumed(run, restorer.began, restorer.prompt)

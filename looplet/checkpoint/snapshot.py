@@ -44,9 +44,16 @@ class Checkpoint:
             CheckpointError: *data* has another shape.
         """
         number = data.get("step_number")
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise CheckpointError(f"a checkpoint needs a step_number, an int; this one has {number!r}")
-        return cls(**{name: data[name] for name in _FIELDS if name in data})
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise CheckpointError(f"a checkpoint needs a step_number, an int from 0; this one has {number!r}")
+        given = {name: data[name] for name in _FIELDS if data.get(name) is not None}
+        for name in _DICTS:
+            if not isinstance(given.get(name, {}), dict):
+                raise CheckpointError(
+                    f"{name} of a checkpoint is an object; not {type(given[name]).__name__}"
+                )
+        return cls(**given)
 
 
 _FIELDS = tuple(Checkpoint.__dataclass_fields__)
+_DICTS = _FIELDS[1:-1]

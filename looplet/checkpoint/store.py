@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from json import JSONDecodeError, loads
+from json import loads
 from typing import Any, Protocol, runtime_checkable
 
+from looplet.checkpoint.disk import make_private
 from looplet.checkpoint.journal import NAME
 from looplet.checkpoint.json_file import write_json
 from looplet.checkpoint.lines import bodies
@@ -33,6 +34,8 @@ class CheckpointStore(Protocol):
 
 
 _KEY = re.compile(r"[^/\\\0]{1,120}")
+_LONGEST = 230
+"""Bytes of a name; file systems take 255, and there is more to a file's name than its key."""
 
 
 class FileCheckpointStore:
@@ -44,16 +47,22 @@ class FileCheckpointStore:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = os.fspath(directory)
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        make_private(self.directory)
 
     def save(self, checkpoint: Checkpoint, key: str) -> None:
         """Write `{key}.json`, whole or not at all.
 
         Raises:
-            ValueError: *key* cannot be a file name of its own.
+            ValueError: *key* cannot be a file name of its own, or the file has another key.
             CheckpointError: The file cannot be written; the old one is as it was.
         """
-        write_json(self._path(key), normal(checkpoint.to_dict()))
+        path = self._path(key)
+        if os.path.exists(path) and (other := _key_of(path)) not in (None, key):
+            raise ConfigError(f"checkpoint key {key!r}: {path} is that of the key {other!r}")
+        data = checkpoint.to_dict()
+        if key != _plain(path):
+            data["key"] = key
+        write_json(path, normal(data))
 
     def load(self, key: str) -> Checkpoint | None:
         """The checkpoint under *key*, or None where there is none.
@@ -65,10 +74,11 @@ class FileCheckpointStore:
             CheckpointError: The file cannot be read; names it and the reason.
         """
         path = self._path(key)
-        name = os.path.basename(path).removesuffix(".json")
-        if os.path.exists(path) or not name.startswith("step_"):
-            return _load(path) if os.path.exists(path) else None
-        return _journalled(os.path.join(self.directory, NAME), name)
+        if os.path.exists(path):
+            return _load(path) if _key_of(path) in (None, key) else None
+        if not key.startswith("step_"):
+            return None
+        return _journalled(os.path.join(self.directory, NAME), key)
 
     def load_latest(self) -> Checkpoint | None:
         """The checkpoint of the highest step, of all files and the journal; None where there is none.
@@ -101,11 +111,30 @@ class FileCheckpointStore:
         return found
 
     def _path(self, key: str) -> str:
-        # Only separators are taken off, as ever; what is left must be a name that no other key shares.
+        # Only separators are taken off, as ever; a file whose name is not its key has the key inside.
         name = re.split(r"[/\\]", key)[-1] if isinstance(key, str) else ""
-        if name in ("", ".", "..") or not _KEY.fullmatch(name):
+        if name in ("", ".", "..") or not _KEY.fullmatch(name) or not _fits(name):
             raise ConfigError(f"checkpoint key {key!r}: use 1 to 120 characters without separators")
         return os.path.join(self.directory, f"{name}.json")
+
+
+def _fits(name: str) -> bool:
+    try:
+        return len(os.fsencode(name)) <= _LONGEST
+    except UnicodeEncodeError:
+        return False
+
+
+def _plain(path: str) -> str:
+    return os.path.basename(path).removesuffix(".json")
+
+
+def _key_of(path: str) -> Any:
+    """The key under which the file at *path* was saved; None where it cannot be read."""
+    try:
+        return _read(path).get("key", _plain(path))
+    except CheckpointError:
+        return None
 
 
 def _journalled(path: str, key: str = "") -> Checkpoint | None:
@@ -126,17 +155,24 @@ def _journalled(path: str, key: str = "") -> Checkpoint | None:
 
 
 def _load(path: str) -> Checkpoint:
+    data = _read(path)
+    try:
+        checkpoint = Checkpoint.from_dict(data)
+        resume_loop_state(checkpoint)
+    except CheckpointError as problem:
+        raise CheckpointError(f"{path}: {problem}") from problem
+    return checkpoint
+
+
+def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             data = loads(file.read())
-    except (OSError, UnicodeDecodeError, JSONDecodeError, RecursionError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} is no checkpoint: it holds {type(data).__name__}, not an object")
-    try:
-        return Checkpoint.from_dict(data)
-    except CheckpointError as problem:
-        raise CheckpointError(f"{path}: {problem}") from problem
+    return data
 
 
 def _warn(text: str) -> None:
@@ -194,12 +230,22 @@ def resume_loop_state(checkpoint: Checkpoint) -> dict[str, Any]:
 
     Returns:
         `session_log`, `conversation` (or None), `step_offset`, `state_counters` and `metadata`.
+
+    Raises:
+        CheckpointError: Log or conversation do not have the shape of one.
     """
     log = SessionLog()
     data = checkpoint.session_log_data or {}
-    log.entries.extend(LogEntry(**entry) for entry in data.get("entries", ()))
-    log.current_theory = data.get("current_theory", "")
     kept = checkpoint.conversation_data
+    try:
+        log.entries.extend(LogEntry(**entry) for entry in data.get("entries", ()))
+        conversation = Conversation.deserialize(kept) if kept else None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
+        raise CheckpointError(
+            f"the checkpoint of step {checkpoint.step_number} holds no log and conversation that can be "
+            f"read: {problem!r}"
+        ) from problem
+    log.current_theory = data.get("current_theory", "")
     counters = {
         name: checkpoint.config_snapshot[name]
         for name in ("queries_used", "budget_remaining")
@@ -207,7 +253,7 @@ def resume_loop_state(checkpoint: Checkpoint) -> dict[str, Any]:
     }
     return {
         "session_log": log,
-        "conversation": Conversation.deserialize(kept) if kept else None,
+        "conversation": conversation,
         "step_offset": checkpoint.step_number,
         "state_counters": counters,
         "metadata": dict(checkpoint.metadata),

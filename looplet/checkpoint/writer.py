@@ -4,7 +4,7 @@ Records, by their `kind`:
 
 | kind | holds |
 |---|---|
-| `begin` | version, task, who the agent is, step budget, run id |
+| `begin` | version, task, who the agent is, step budget, run id; `offset`, the steps before its first |
 | `call` | one model call: what was new in its prompt, the reply; `turn` where the conversation kept it |
 | `said` | a message to the model that is no tool result |
 | `calls` | the calls of a reply that asks for several |
@@ -89,6 +89,9 @@ class RunJournal:
         self._began = clock.now()
         record = {"task": normal(run.plan.task), "agent": dict(agent)}
         record["max_steps"] = run.plan.shown_max_steps
+        if before := run.next_number() - 1:
+            record["offset"] = before
+        self._steps = list(run.state.steps)
         record |= {"run_id": run.plan.session_id, "wire": run.wire, "t": self._began}
         self._add("begin", f'"version": {VERSION}', text(record)[1:-1])
 
@@ -233,6 +236,8 @@ class RunJournal:
 
     def ended(self, run: Run) -> None:
         """The run is over; closes the file."""
+        if self.file.is_let_go:
+            return  # The run is another process's, and only a copy of it ends here.
         self._flush_call()
         record = {"reason": run.stop_reason, "output": run.final_output}
         self._add("end", f'"after": {self._after(clock.now())}', text(record)[1:-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import stat
@@ -439,7 +440,7 @@ def test_the_latest_reads_the_journal(tmp_path: Path) -> None:
     assert latest.session_log_data["entries"] == life.log.to_list()
 
 
-BAD_KEYS = ["", ".", "..", "a\0b", "x" * 200]
+BAD_KEYS = ["", ".", "..", "a\0b", "x" * 200, "\u20ac" * 100, "\ud800"]
 
 
 def test_the_latest_of_a_journal_is_copied_like_any_checkpoint(tmp_path: Path) -> None:
@@ -452,7 +453,7 @@ def test_the_latest_of_a_journal_is_copied_like_any_checkpoint(tmp_path: Path) -
     assert len((copy.conversation_data or {})["messages"]) > 4
 
 
-@pytest.mark.parametrize("key", BAD_KEYS, ids=["empty", "dot", "dots", "NUL", "long"])
+@pytest.mark.parametrize("key", BAD_KEYS, ids=["empty", "dot", "dots", "NUL", "long", "wide", "half"])
 def test_CK_08_keys_that_are_no_names(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="checkpoint key"):
         FileCheckpointStore(tmp_path).save(Checkpoint(1), key)
@@ -463,6 +464,17 @@ def test_CK_08_no_key_leaves_the_folder(tmp_path: Path) -> None:
     store.save(Checkpoint(1), "../../evil")
     assert [p.name for p in tmp_path.rglob("*.json")] == ["evil.json"]
     assert (tmp_path / "in" / "evil.json").exists()
+
+
+def test_CK_08_keys_that_differ_in_what_is_taken_off_do_not_share(tmp_path: Path) -> None:
+    store = FileCheckpointStore(tmp_path)
+    store.save(Checkpoint(1), "a/k")
+    for other in ("k", "b/k", "a\\k"):
+        assert store.load(other) is None
+        with pytest.raises(ValueError, match=f"checkpoint key {re.escape(repr(other))}.*'a/k'"):
+            store.save(Checkpoint(2), other)
+    store.save(Checkpoint(3), "a/k")
+    assert getattr(store.load("a/k"), "step_number", None) == 3
 
 
 BAD_FILES = {
@@ -490,6 +502,28 @@ def test_starting_after_an_explicit_checkpoint() -> None:
     assert [s.number for s in second.state.steps] == [2, 3]
     assert len(second.log.entries) == 3
     assert second.state.queries_used == 2
+
+
+def test_CK_01_the_latest_checkpoint_of_the_same_folder_changes_nothing(tmp_path: Path) -> None:
+    numbers = []
+    for first, until in ((0, 1), (1, 2), (2, None)):
+        latest = FileCheckpointStore(tmp_path).load_latest()
+        life = Life(ScriptedChatBackend(*SCRIPT[first:]), tmp_path, initial_checkpoint=latest)
+        numbers.append([s.number for s in life.until(until).state.steps])
+    assert numbers == [[1], [1, 2], [1, 2, 3, 4, 5, 6, 7]]
+    assert len(life.log.entries) == 7
+    assert len(life.conversation.messages) == len(whole().conversation.messages)
+
+
+def test_CK_13_a_run_after_an_explicit_checkpoint_is_resumed_from_its_journal_alone(tmp_path: Path) -> None:
+    first = Life(ScriptedChatBackend(*SCRIPT), None).until(1)
+    data = {"entries": first.log.to_list(), "current_theory": ""}
+    checkpoint = Checkpoint(1, data, first.conversation.serialize(), {"queries_used": 1})
+    Life(ScriptedChatBackend(*SCRIPT[1:]), tmp_path, initial_checkpoint=checkpoint).until(2)
+    again = Life(ScriptedChatBackend(*SCRIPT[2:]), tmp_path).until()
+    assert [s.number for s in again.state.steps] == [2, 3, 4, 5, 6, 7]
+    assert [entry.step for entry in again.log.entries] == [1, 2, 3, 4, 5, 6, 7]
+    assert len(again.conversation.messages) == len(whole().conversation.messages)
 
 
 def test_error_kinds_survive(tmp_path: Path) -> None:
