@@ -56,8 +56,12 @@ class Root:
         real = os.path.realpath(self.path)
         full = os.path.join(start, path)
         # Some programs shorten `a/../b` before they follow links, the system does it afterwards.
-        places = [os.path.realpath(full), os.path.realpath(os.path.normpath(full))]
+        spellings = [full, os.path.normpath(full)]
+        places = [os.path.realpath(spelling) for spelling in spellings]
         inside = {_is_in(place, real) for place in places}
+        if spellings[1] != self.path:
+            # What removes or moves something takes a link for itself.
+            inside |= {_is_in(_entry(spelling), real) for spelling in spellings}
         if inside == {False} and not any(_is_in(_folded(place), _folded(real)) for place in places):
             return False
         if inside != {True}:
@@ -133,6 +137,12 @@ def _is_in(place: str, root: str) -> bool:
     return place == root or place.startswith(root.rstrip("/") + "/")
 
 
+def _entry(path: str) -> str:
+    """The place at which *path* stands in its folder: that of the link, where the last part is one."""
+    folder, name = os.path.split(path.rstrip("/"))
+    return os.path.realpath(path) if name in ("", ".", "..") else os.path.join(os.path.realpath(folder), name)
+
+
 def _folded(path: str) -> str:
     """A path as file systems see it that know no case and one form of each letter."""
     return unicodedata.normalize("NFKC", path).casefold()
@@ -175,7 +185,8 @@ def path_within(
     """Paths that lead into the folder *root*.
 
     Judged by the place that the path really leads to, links followed, part by part and never by how it
-    begins. What need not exist yet may be inside too. Devices, pipes and sockets are never.
+    begins. What need not exist yet may be inside too. Devices, pipes and sockets are never. A link on one side
+    of the border that leads to the other is in doubt: whoever removes it means the link itself.
 
     Args:
         root: The folder; it may be a link itself.

@@ -464,6 +464,7 @@ def build(base):
     (ws / "deep" / "down" / "link").symlink_to(base / "out")
     (ws / "a,b").symlink_to(base / "out" / "secret")
     (ws / "-link").symlink_to(base / "out" / "secret")
+    (base / "to-ws").symlink_to(ws / "src")
     (ws / "src" / "here").symlink_to(ws / "src" / "a.py")
     return ws
 
@@ -566,6 +567,10 @@ WITHIN = [
     ("cp *", "cp src/*.py more", False),
     ("cp *", "cp src/b.py more", True),
     ("cp *", "cp -tmore src/a.py", False),
+    # What is removed or moved is a link, and not what it leads to.
+    ("rm *", "rm ../to-ws", False),
+    ("mv *", "mv ../to-ws new", False),
+    ("rm *", "rm src/here", True),
     # Places that no word names.
     ("sed *", "sed 's/a/b/' src/a.py", True),
     ("sed *", "sed 'r ../out/secret' src/a.py", False),

@@ -49,6 +49,10 @@ def build(base):
         finally:
             os.chdir(here)
     (base / "link-to-ws").symlink_to(ws)
+    (base / "to-file").symlink_to(ws / "src" / "a.py")
+    (base / "out" / "down").mkdir()
+    (base / "out" / "to-file").symlink_to(ws / "src" / "a.py")
+    (ws / "back").symlink_to(base / "out" / "down")
     return ws
 
 
@@ -76,9 +80,12 @@ PATHS = {
     "a device": ("/dev/null", "no"),
     "double slash": ("//etc/passwd", "no"),
     "a link to a folder outside": ("out/secret", "unsure_or_no"),
-    "a link to a file outside": ("file", "no"),
+    "a link to a file outside": ("file", "unsure"),
     "a link through a link": ("chain/secret", "no"),
-    "a link to nowhere": ("dangling", "no"),
+    "a link to nowhere": ("dangling", "unsure"),
+    "a link outside, to the folder": ("{BASE}/link-to-ws", "unsure"),
+    "a link outside, to a file": ("../to-file", "unsure"),
+    "beside where a link leads": ("back/../to-file", "unsure"),
     "under a link to nowhere": ("dangling/x", "no"),
     "a link to the parent": ("up/out/secret", "no"),
     "back in by the parent": ("up/ws/src/a.py", "yes"),
@@ -145,6 +152,8 @@ def test_PE_06_a_root_that_is_a_link(ws):
     matcher = path_within(ws.parent / "link-to-ws", arg="file")
     assert answer(matcher, {"file": "src/a.py"}) == "yes"
     assert answer(matcher, {"file": str(ws / "src")}) == "yes"
+    assert answer(matcher, {"file": "."}) == "yes"
+    assert answer(matcher, {"file": str(ws.parent / "link-to-ws") + "/"}) == "yes"
     assert answer(matcher, {"file": "../out"}) == "no"
     assert answer(matcher, {"path": "src"}) == "unsure"
 
