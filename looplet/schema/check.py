@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -12,6 +13,10 @@ from looplet.schema.words import OK, Found, Test
 
 Check: TypeAlias = Callable[[object], list[str]]
 """Gives every violation of a value as `path: what is wrong`; empty for a value that fits."""
+
+
+MOST_REFERENCES = 100_000
+"""References that one check follows: where each leads to two more, a small schema would take for ever."""
 
 
 def violations(schema: Mapping[str, Any] | bool, value: object) -> list[str]:
@@ -41,11 +46,13 @@ def compile_schema(schema: Mapping[str, Any] | bool) -> Check:
         ConfigError: *schema* is no schema.
     """
     try:
-        test = Compiler(schema).test(schema, "schema")
+        compiler = Compiler(schema)
+        test = compiler.test(schema, "schema")
     except RecursionError:
         raise ConfigError("schema: nested too deeply; put repeated parts under $defs") from None
 
     def check(value: object) -> list[str]:
+        compiler.left.references = MOST_REFERENCES
         try:
             found = test(value)
         except RecursionError:
@@ -63,6 +70,7 @@ class Compiler:
     def __init__(self, root: object) -> None:
         self.root = root
         self.known: dict[str, Test] = {}
+        self.left = threading.local()
 
     def test(self, schema: object, at: str) -> Test:
         """The test for a subschema; *at* is its place, for error texts."""
@@ -84,8 +92,19 @@ class Compiler:
         if target not in self.known:
             # Until it is compiled it is looked up when it is used: a reference may lead back to itself.
             self.known[target] = lambda value: self.known[target](value)
-            self.known[target] = self.test(self.resolve(target, at), target)
+            self.known[target] = self.counted(self.test(self.resolve(target, at), target))
         return self.known[target]
+
+    def counted(self, test: Test) -> Test:
+        """*test*, which gives up where one check comes to it again and again."""
+
+        def counting(value: object) -> Found:
+            self.left.references -= 1
+            if self.left.references < 0:
+                raise RecursionError
+            return test(value)
+
+        return counting
 
     def resolve(self, target: str, at: str) -> object:
         """The subschema that *target* points to, through references that are nothing else."""

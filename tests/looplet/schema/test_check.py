@@ -154,6 +154,12 @@ def test_a_schema_that_refers_to_itself_without_end_lets_nothing_through():
     assert violations({"allOf": [{"$ref": "#"}]}, 1) == ["nested too deeply to be checked"]
 
 
+def test_references_that_double_at_each_level_let_nothing_through():
+    levels = {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(40)}
+    schema = {"$ref": "#/$defs/d0", "$defs": {**levels, "d40": False}}
+    assert violations(schema, 1) == ["nested too deeply to be checked"]
+
+
 def test_text_too_long_for_a_pattern_is_refused():
     assert violations({"pattern": "(a+)+$"}, "a" * 20_000) == ["expected at most 10000 characters, got 20000"]
 
