@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from looplet.errors import ConfigError
-from looplet.mcp.command import argv_of, environment
-from looplet.mcp.errors import MCPClosed, MCPError
+from looplet.mcp.command import argv_of, environment, variables
+from looplet.mcp.errors import MCPClosed, MCPError, MCPTimeout
 from looplet.mcp.link import Link, Message, Told, opened
 from looplet.mcp.listing import MOST_TOOLS, specs_of
 from looplet.mcp.server import Server
+from looplet.text import visible
 from looplet.tools import BaseToolRegistry, ToolSpec
 from looplet.types import ToolContext
-from looplet.values import bounded
+from looplet.values import bounded, dumps
 
 MOST_PAGES = 100
 
@@ -32,12 +35,13 @@ class MCPToolAdapter:
         command: How the server is started: a list of words, or a text in a shell's quoting. No shell is used.
         env: Variables for the server beside the few that every program needs (`PATH`, `HOME`, …). Keys and
             tokens in our own environment do not reach it unless they are given here.
-        timeout: Seconds for one request: the start, a page of the list, a call.
+        timeout: Seconds for the start, for the whole list of tools, and for each call.
         prefix: Put before the names of the tools, such as `"github."`, where they could meet others.
         cwd: The server's folder; ours by default.
 
     Raises:
-        ConfigError: *command* needs a shell, or *timeout* is no number above 0.
+        ConfigError: *command* needs a shell, *env* or *prefix* holds what it cannot, or *timeout* is no
+            number above 0.
     """
 
     def __init__(
@@ -49,14 +53,19 @@ class MCPToolAdapter:
         prefix: str = "",
         cwd: str | None = None,
     ) -> None:
-        if isinstance(timeout, bool) or not timeout > 0:
+        number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        if not number or not 0 < timeout <= threading.TIMEOUT_MAX:
             raise ConfigError(f"MCPToolAdapter(timeout={timeout!r}): give seconds above 0")
+        if not isinstance(prefix, str) or not re.fullmatch(r"[A-Za-z0-9_.-]*", prefix):
+            raise ConfigError(f"MCPToolAdapter(prefix={prefix!r}): give letters, digits, '_', '.' and '-'")
         self._argv = argv_of(command)
-        self._env = dict(env or {})
+        self._env = variables(env or {})
         self._timeout = timeout
         self._prefix = prefix
         self._cwd = cwd
+        self._name = os.path.basename(self._argv[0])
         self._link: Link | None = None
+        self._swapping = threading.Lock()
         self._specs: list[ToolSpec] | None = None
         self._scene: object = None
         self._changed = threading.Event()
@@ -75,18 +84,21 @@ class MCPToolAdapter:
             MCPError: It cannot be started, does not answer in time, or speaks no revision that we do.
         """
         self.close()
-        name = os.path.basename(self._argv[0])
-        self._link = opened(name, self._prefix, self._start, self._told)
+        self._swap(opened(self._name, self._prefix, self._start, self._told))
 
     def _start(self, told: Told) -> Link:
         return Server(self._argv, environment(self._env), self._cwd, self._timeout, told)
 
     def close(self) -> None:
         """End the server and its children. It may be called at any time, and again."""
-        link, self._link = self._link, None
-        self._specs = None
-        if link is not None:
-            link.close()
+        self._swap(None)
+
+    def _swap(self, link: Link | None) -> None:
+        with self._swapping:  # of several that start at once, the last one stays
+            before, self._link = self._link, link
+            self._specs = None
+        if before is not None:
+            before.close()
 
     def tools(self) -> list[ToolSpec]:
         """The server's tools, asked for once, and again after it said that they changed.
@@ -113,8 +125,8 @@ class MCPToolAdapter:
         for spec in specs:
             if spec.name.lower() in names:
                 raise ConfigError(
-                    f"the MCP server brings a tool {spec.name!r}, and there is one already; pass "
-                    "MCPToolAdapter(prefix=...)"
+                    f"the MCP server {self._name!r} brings a tool {spec.name!r}, and there is one already; "
+                    "pass MCPToolAdapter(prefix=...)"
                 )
         for spec in specs:
             registry.register(spec)
@@ -134,19 +146,27 @@ class MCPToolAdapter:
         link = self._open()
         listed: list[Any] = []
         cursor: object = None
+        left, deadline = self._timeout, time.monotonic() + self._timeout
         for _ in range(MOST_PAGES):
             page = {} if cursor is None else {"cursor": cursor}
-            answer = link.request("tools/list", page, timeout_s=self._timeout)
+            answer = link.request("tools/list", page, timeout_s=left)
             tools = answer.get("tools")
             if not isinstance(tools, list):
-                raise MCPError("tools/list: the MCP server's answer has no list of tools")
+                raise MCPError(
+                    f"tools/list: the answer of the MCP server {self._name!r} has no list of tools"
+                )
             listed += tools
             before, cursor = cursor, answer.get("nextCursor")
-            if cursor is None or len(listed) > MOST_TOOLS:
+            if cursor in (None, "") or len(listed) > MOST_TOOLS:  # some end with an empty text
                 return listed
             if cursor == before or not isinstance(cursor, str):
-                raise MCPError("tools/list: the MCP server's pages do not go on")
-        raise MCPError(f"tools/list: the MCP server has more than {MOST_PAGES} pages")
+                raise MCPError(f"tools/list: the pages of the MCP server {self._name!r} do not go on")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise MCPTimeout(
+                    f"tools/list: the MCP server {self._name!r} still gives pages after {self._timeout:g} s"
+                )
+        raise MCPError(f"tools/list: the MCP server {self._name!r} has more than {MOST_PAGES} pages")
 
     def _bind(self, name: str, has_ctx: bool) -> Callable[..., Any]:
         if not has_ctx:
@@ -189,7 +209,10 @@ def data_of(answer: Message) -> Any:
     blocks = [block for block in content if isinstance(block, dict)]
     texts = [b["text"] for b in blocks if b.get("type") == "text" and isinstance(b.get("text"), str)]
     if answer.get("isError"):
-        raise MCPError(bounded("\n".join(texts), 2_000) or "the MCP server says that the call failed")
+        said = "\n".join(texts) or (
+            dumps(structured) if structured else "the MCP server says that the call failed"
+        )
+        raise MCPError(visible(bounded(said, 2_000)))
     only_text = len(texts) == len(blocks)
     if isinstance(structured, dict):
         return structured if only_text else {"content": blocks, "structured": structured}

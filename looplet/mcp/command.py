@@ -30,8 +30,8 @@ def argv_of(command: str | Sequence[str]) -> list[str]:
         ConfigError: There are no words, the quoting is broken, or a shell would expand or split the text.
     """
     if not isinstance(command, str):
-        argv = list(command)
-        if not argv or not all(isinstance(word, str) and "\0" not in word for word in argv):
+        argv = list(command) if isinstance(command, Sequence) else []
+        if not any(argv[:1]) or not all(isinstance(word, str) and "\0" not in word for word in argv):
             raise ConfigError(
                 f"MCP command {command!r}: give a list of words, such as ['python', 'server.py']"
             )
@@ -48,6 +48,22 @@ def argv_of(command: str | Sequence[str]) -> list[str]:
     if _ASSIGNMENT.match(argv[0]):
         raise ConfigError(f"MCP command {command!r} sets a variable; pass env={{...}} instead")
     return argv
+
+
+def variables(env: Mapping[str, str]) -> dict[str, str]:
+    """A copy of *env*.
+
+    Raises:
+        ConfigError: A name or a value is none that an environment can hold; the value is not told.
+    """
+    if not isinstance(env, Mapping):
+        raise ConfigError(f"MCPToolAdapter(env={type(env).__name__}): give a dict of names and texts")
+    for name, value in env.items():
+        if not isinstance(name, str) or not name or set(name) & {"=", "\0"}:
+            raise ConfigError(f"MCPToolAdapter(env=...): {name!r} cannot be the name of a variable")
+        if not isinstance(value, str) or "\0" in value:
+            raise ConfigError(f"MCPToolAdapter(env=...): the value of {name} must be a text without NUL")
+    return dict(env)
 
 
 def environment(more: Mapping[str, str] | None) -> dict[str, str]:

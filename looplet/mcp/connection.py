@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from looplet.mcp.errors import MCPClosed, MCPError, MCPTimeout
 from looplet.mcp.link import Message, Told
 from looplet.mcp.process import ServerProcess
+from looplet.text import visible
 from looplet.types import CancelToken
 from looplet.values import bounded
 
@@ -21,7 +22,7 @@ LARGEST = 16_000_000
 """Most bytes of one message; a longer one is passed over, and what was asked meanwhile fails."""
 
 SLICE_S = 0.05
-"""Seconds between two looks at a cancel token."""
+"""Seconds between two looks at a cancel token, and at whether the server is still there."""
 
 REPLY_S = 5.0
 """Seconds for our answer to a request of the server to go out."""
@@ -87,7 +88,7 @@ class Connection:
                 if message is None:
                     self._give_up(number, method, timeout_s, cancel_token)
                 if "progress" not in message:
-                    return _result(method, message)
+                    return _result(method, message, self._process.name)
                 if on_progress is not None:
                     on_progress(message["progress"])
         finally:
@@ -113,16 +114,17 @@ class Connection:
             if left <= 0:
                 return None
             try:
-                return inbox.get(timeout=left if cancel_token is None else min(left, SLICE_S))
+                return inbox.get(timeout=min(left, SLICE_S))
             except Empty:
-                continue
+                if self._process.silent():
+                    return {"over": self._process.obituary()}
         return None
 
     def _give_up(
         self, number: int, method: str, timeout_s: float, cancel_token: CancelToken | None
     ) -> NoReturn:
         cancelled = cancel_token is not None and cancel_token.is_cancelled
-        reason = "cancelled" if cancelled else f"no answer within {timeout_s:g} s"
+        reason = "cancelled" if cancelled else f"no answer within {round(timeout_s, 2):g} s"
         if method != "initialize":  # which must not be cancelled
             try:
                 self._process.write(_cancellation(number, reason), 0.2)
@@ -130,7 +132,11 @@ class Connection:
                 _logger.debug("the cancellation of request %d could not be sent", number)
         if cancelled:
             raise MCPError(f"{method}: the run was cancelled")
-        raise MCPTimeout(f"{method}: the MCP server gave {reason}")
+        words = self._process.last_words() if method == "initialize" else ""
+        raise MCPTimeout(
+            f"{method}: the MCP server {self._process.name!r} gave {reason}; "
+            f"MCPToolAdapter(timeout=...) sets the limit{words}"
+        )
 
     # ------------------------------------------------------------------ what comes
 
@@ -141,7 +147,7 @@ class Connection:
                     self._take_line(line)
                 else:
                     self._answer_all(
-                        {"failure": f"the MCP server sent a message of more than {LARGEST} bytes"}
+                        {"failure": f"{self._process.name!r} sent a message of more than {LARGEST} bytes"}
                     )
         finally:
             over = self._process.obituary()
@@ -213,16 +219,17 @@ def _cancellation(number: int, reason: str) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def _result(method: str, message: Message) -> Message:
+def _result(method: str, message: Message, name: str) -> Message:
     if "over" in message:
         raise MCPClosed(message["over"])
     if "failure" in message:
-        raise MCPError(message["failure"])
+        raise MCPError(f"{method}: the MCP server {message['failure']}")
     error = message.get("error")
     if error is not None:
         said = error if isinstance(error, dict) else {"message": error}
-        raise MCPError(f"{bounded(str(said.get('message')), 1500)} (MCP error {said.get('code')})")
+        text = f"{bounded(str(said.get('message')), 1500)} (MCP error {bounded(str(said.get('code')), 100)})"
+        raise MCPError(f"{method}: the MCP server {name!r} says: {visible(text)}")
     result = message.get("result")
     if not isinstance(result, dict):
-        raise MCPError(f"{method}: the MCP server's answer has no result object")
+        raise MCPError(f"{method}: the answer of the MCP server {name!r} has no result object")
     return result

@@ -21,6 +21,13 @@ MOST_TOOLS, MOST_DEPTH = 500, 30
 _WORDS = frozenset({"description", "title", "$comment"})
 """Members of a schema that are for readers; whatever else has strange characters is refused."""
 
+_DATA = frozenset({"const", "default", "enum", "examples"})
+_BY_NAME = frozenset({"$defs", "definitions", "dependentSchemas", "properties"})
+"""Members of a schema that hold values, and schemas under names of their own."""
+
+_TURNS_ROUND = frozenset({"contains", "if", "not", "oneOf"})
+"""Members that refuse more where the schema in them allows more."""
+
 _logger = logging.getLogger("looplet.mcp")
 
 Execute = Callable[..., Any]
@@ -69,6 +76,7 @@ def _schema(given: object) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ConfigError("it has no inputSchema")
     schema: dict[str, Any] = _clean(given, 0)
+    schema = _without_patterns(schema)
     schema["type"] = "object"
     if not isinstance(schema.setdefault("properties", {}), dict):
         raise ConfigError("the properties of its inputSchema are no object")
@@ -97,3 +105,31 @@ def _members(value: dict[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
             yield name, bounded(visible(item), WORDS_CHARS)
         else:
             yield name, _clean(item, depth)
+
+
+def _without_patterns(schema: Any) -> Any:
+    """*schema* with its regular expressions as words for the model.
+
+    The server checks them itself, and one that needs for ever would stop our whole process.
+    """
+    if isinstance(schema, list):
+        return [_without_patterns(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for name, item in schema.items():
+        if name in _DATA:
+            kept[name] = item
+        elif name in _BY_NAME and isinstance(item, dict):
+            kept[name] = {key: _without_patterns(one) for key, one in item.items()}
+        elif name not in _TURNS_ROUND or _without_patterns(item) == item:
+            kept[name] = _without_patterns(item)
+    if isinstance(kept.get("patternProperties"), dict):
+        del kept["patternProperties"]
+        kept.pop("additionalProperties", None)
+    if isinstance(kept.get("pattern"), str):
+        said = kept.get("description")
+        kept["description"] = (
+            f"{said if isinstance(said, str) else ''} (pattern: {kept.pop('pattern')})".strip()
+        )
+    return kept

@@ -15,14 +15,18 @@ import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from looplet.mcp.errors import MCPClosed, MCPTimeout
+from looplet.mcp.errors import MCPClosed, MCPError, MCPTimeout
 from looplet.text import escape_terminal
 
 LAST_LINES, LINE_CHARS = 20, 500
 """Lines of stderr that are kept for messages, and the most characters of one."""
 
 GRACE_S = 0.5
-"""Seconds a server has to go after its stdin was closed, and again after SIGTERM."""
+"""Seconds a server has to go after its stdin was closed, and again after SIGTERM; and seconds for what it
+said before it ended."""
+
+SLICE_S = 0.05
+"""Seconds between two looks at whether a server that does not read was closed meanwhile."""
 
 # Ends the group when its stdin closes: when our process is gone, however it went.
 _GUARD = 'read -r _; kill -s TERM -- "-$1" 2>/dev/null; sleep 1; kill -s KILL -- "-$1" 2>/dev/null'
@@ -39,6 +43,9 @@ class ServerProcess:
         env: Its whole environment.
         cwd: Its folder.
 
+    Attributes:
+        name: What messages call it.
+
     Raises:
         MCPClosed: It cannot be started.
     """
@@ -49,7 +56,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd, start_new_session=True
             )
-        except OSError as problem:
+        except (OSError, ValueError, TypeError) as problem:
             raise MCPClosed(f"the MCP server {argv[0]!r} cannot be started: {problem}") from problem
         self._group = self._process.pid
         guard = ["/bin/sh", "-c", _GUARD, "looplet-mcp-guard", str(self._group)]
@@ -62,11 +69,13 @@ class ServerProcess:
             env={"PATH": os.defpath},
             start_new_session=True,
         )
-        self._name = os.path.basename(argv[0])
+        self.name = os.path.basename(argv[0])
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._writing = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
+        self._how = ""
+        self._ended: float | None = None
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)
         self._drain = threading.Thread(target=self._drain_stderr, name="looplet-mcp-stderr", daemon=True)
@@ -91,48 +100,74 @@ class ServerProcess:
         """Send *data* to stdin.
 
         Raises:
-            MCPTimeout: The server does not read. It is closed, because half a message may be on its way.
+            MCPTimeout: The server does not read. If half of *data* is on its way, it is ended.
             MCPClosed: It is gone.
         """
         deadline = time.monotonic() + timeout_s
-        if not self._writing.acquire(timeout=max(0.0, timeout_s)):
-            raise MCPTimeout(f"the MCP server {self._name!r} reads nothing from its stdin")
         try:
-            self._write_all(memoryview(data), deadline)
+            if not self._writing.acquire(timeout=max(0.0, timeout_s)):
+                raise MCPTimeout(f"the MCP server {self.name!r} reads nothing from its stdin")
+            try:
+                self._write_all(memoryview(data), deadline)
+            finally:
+                self._writing.release()
+        except MCPError:
+            raise
         except (OSError, ValueError) as problem:
-            raise MCPClosed(self.obituary()) from problem
-        finally:
-            self._writing.release()
+            raise MCPClosed(self.obituary("closed its input")) from problem
 
     def _write_all(self, data: memoryview, deadline: float) -> None:
         assert self._process.stdin is not None
-        file = self._process.stdin.fileno()
+        file, size = self._process.stdin.fileno(), len(data)
         with selectors.DefaultSelector() as selector:
             selector.register(file, selectors.EVENT_WRITE)
             while data:
                 left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
+                if self._closed:
+                    raise BrokenPipeError
+                if left <= 0 and len(data) < size:
+                    self._how = "stopped reading in the middle of a message and was ended"
                     self.kill()
-                    raise MCPTimeout(f"the MCP server {self._name!r} stopped reading; it was ended")
-                with contextlib.suppress(BlockingIOError):
-                    data = data[os.write(file, data) :]
+                    raise MCPTimeout(self.obituary())
+                if left <= 0:
+                    raise MCPTimeout(f"the MCP server {self.name!r} reads nothing from its stdin")
+                if selector.select(min(left, SLICE_S)):
+                    with contextlib.suppress(BlockingIOError):
+                        data = data[os.write(file, data) :]
 
     def close_output(self) -> None:
         """Close our end of stdout; for its reader, because whoever else closes it waits for the reader."""
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def obituary(self) -> str:
-        """That the server is gone, how it went, and its last words."""
+    def silent(self) -> bool:
+        """Whether nothing more will come, although somebody still holds its stdout open.
+
+        So it is once it was closed, or failed and left a child behind. One that ended well may have been a
+        launcher, and have left its pipes to the server itself.
+        """
+        if not self._closed and not self._process.poll():
+            return False
+        now = time.monotonic()
+        self._ended = self._ended or now
+        return now - self._ended > GRACE_S
+
+    def last_words(self) -> str:
+        """The end of what it wrote to stderr, as the end of a message."""
+        return f"; its last lines: {' | '.join(self._last)}" if self._last else ""
+
+    def obituary(self, alive: str = "closed its output") -> str:
+        """That the server is gone, how it went, and its last words.
+
+        Args:
+            alive: What it did if its process is still there.
+        """
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.2)
         self._drain.join(0.2)
         code = self._process.poll()
-        how = "closed its output" if code is None else f"ended with exit code {code}"
-        words = " | ".join(self._last)
-        return f"the MCP server {self._name!r} {how}; call start() for a new one" + (
-            f"; its last lines: {words}" if words else ""
-        )
+        how = self._how or (alive if code is None else f"ended with exit code {code}")
+        return f"the MCP server {self.name!r} {how}; call start() for a new one{self.last_words()}"
 
     def kill(self) -> None:
         """End it at once, with all its children."""
@@ -144,9 +179,11 @@ class ServerProcess:
             if self._closed:
                 return
             self._closed = True
+            if self._process.poll() is None:
+                self._how = self._how or "was closed"
             _alive.discard(self)
             assert self._process.stdin is not None
-            with contextlib.suppress(OSError):
+            with self._writing, contextlib.suppress(OSError):  # whoever writes lets go when it is closed
                 self._process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_S)
@@ -157,6 +194,16 @@ class ServerProcess:
                 self._process.wait(GRACE_S)
             self._end_guard()
             self._drain.join(0.2)
+
+    def disown(self) -> None:
+        """Leave it to our parent process, which forked us: its pipes must close when the parent ends."""
+        self._writing, self._closing = threading.Lock(), threading.Lock()
+        self._closed, self._how = True, "belongs to the process that forked this one"
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for pipe in (self._process.stdin, self._guard.stdin):
+            if pipe is not None and not pipe.closed:
+                os.dup2(nowhere, pipe.fileno(), inheritable=False)
+        os.close(nowhere)
 
     def _end_guard(self) -> None:
         self._guard.kill()  # before its stdin closes: the group's number may be somebody else's by now
@@ -187,10 +234,19 @@ class ServerProcess:
             while line := lines.readline(65_536):
                 text = escape_terminal(line[:LINE_CHARS].decode("utf-8", "replace").rstrip("\r\n"))
                 self._last.append(text)
-                _logger.debug("%s: %s", self._name, text)
+                _logger.debug("%s: %s", self.name, text)
 
 
 @atexit.register
 def _close_all() -> None:
     for process in list(_alive):
         process.close()
+
+
+def _disown_all() -> None:
+    for process in list(_alive):
+        process.disown()
+    _alive.clear()
+
+
+os.register_at_fork(after_in_child=_disown_all)

@@ -8,6 +8,7 @@ from looplet.mcp.connection import Connection
 from looplet.mcp.errors import MCPError
 from looplet.mcp.link import Message, Told
 from looplet.mcp.process import ServerProcess
+from looplet.text import escape_terminal
 from looplet.types import CancelToken
 from looplet.values import bounded
 
@@ -71,5 +72,11 @@ class Server:
         answer = self._connection.request("initialize", hello, timeout_s=timeout_s)
         if answer.get("protocolVersion") not in REVISIONS:
             said = bounded(repr(answer.get("protocolVersion")), 100)
-            raise MCPError(f"the MCP server speaks revision {said}; we speak {', '.join(REVISIONS)}")
+            ours, program = ", ".join(REVISIONS), self._process.name
+            raise MCPError(f"the MCP server {program!r} speaks revision {said}; we speak {ours}")
+        # Many servers are started by one program, such as npx: they are known by what they call themselves.
+        info = answer.get("serverInfo")
+        name = info.get("name") if isinstance(info, dict) else None
+        if isinstance(name, str) and name:
+            self._process.name += f" ({bounded(escape_terminal(name), 60)})"
         self._connection.notify("notifications/initialized")

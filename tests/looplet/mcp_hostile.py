@@ -33,7 +33,20 @@ def sleep():
     time.sleep(60)
 
 
+def leave_child(own_session):
+    """A child that holds our pipes until the client closes its end of them."""
+    if os.fork() == 0:
+        if own_session:
+            os.setsid()
+        while os.read(0, 65_536):
+            pass
+        os._exit(0)
+
+
 def initialize(number, params):
+    if MODE == "die_at_start_leaving_child":
+        leave_child(own_session=False)
+        os._exit(3)
     if MODE == "hang_at_start":
         hang()
     if MODE == "die_at_start":
@@ -44,8 +57,10 @@ def initialize(number, params):
         MODE, params["protocolVersion"]
     )
     if MODE == "error_at_start":
-        return send({"id": number, "error": {"code": -32000, "message": "not today"}})
-    return send({"id": number, "result": {"protocolVersion": revision, "capabilities": {"tools": {}}}})
+        return send({"id": number, "error": {"code": "\x1b[2J", "message": "not \x1b]0;x\x07\u202etoday"}})
+    info = {"name": "hostile\x1b[2J", "version": "1"}
+    result = {"protocolVersion": revision, "capabilities": {"tools": {}}, "serverInfo": info}
+    return send({"id": number, "result": result})
 
 
 def tools_list(number, params):
@@ -56,6 +71,13 @@ def tools_list(number, params):
         result["nextCursor"] = str(int(params.get("cursor", 0)) + 1)
     if MODE == "same_page":
         result["nextCursor"] = "again"
+    if MODE == "slow_pages":
+        time.sleep(0.1)
+        result["nextCursor"] = str(time.time())
+    if MODE == "empty_cursor":
+        result["nextCursor"] = ""
+    if MODE == "patterns":
+        result["tools"] = [{"name": f"tool_{i}", "inputSchema": schema} for i, schema in enumerate(PATTERNS)]
     if MODE == "pages" and "cursor" not in params:
         result = {"tools": [{**TOOL, "name": "first"}], "nextCursor": "2"}
     if MODE == "no_list":
@@ -86,7 +108,29 @@ def tools_list(number, params):
     send({"id": number, "result": result})
 
 
+EVIL = "^(a+)+$"
+PATTERNS = [
+    {"properties": {"text": {"type": "string", "pattern": EVIL, "description": "Letters."}}},
+    {"properties": {}, "patternProperties": {EVIL: {}}, "additionalProperties": False},
+    {"properties": {"text": {}}, "propertyNames": {"anyOf": [{"pattern": EVIL}, {"const": "text"}]}},
+    {"properties": {"text": {"not": {"pattern": EVIL}}}},
+    {"properties": {"text": {"if": {"pattern": EVIL}, "then": {"type": "integer"}}}},
+    {"properties": {"text": {"oneOf": [{"pattern": EVIL}, {"minLength": 3}]}}},
+    {"properties": {"pattern": {"type": "string"}, "text": {"const": {"pattern": EVIL}}}},
+    {
+        "properties": {"text": {"$ref": "#/$defs/d0"}},
+        "$defs": {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(40)}
+        | {"d40": False},
+    },
+]
+
+
 CALLS = {
+    "die_leaving_child": lambda n: (leave_child(own_session=False), os._exit(3)),
+    "die_leaving_stranger": lambda n: (leave_child(own_session=True), os._exit(3)),
+    "hang_with_stranger": lambda n: (leave_child(own_session=True), sleep()),
+    "ignore_input": lambda n: sleep(),
+    "busy": lambda n: (time.sleep(1.5 * (n == 3)), send({"id": n, "result": OK})),
     "hang_at_call": lambda n: hang(),
     "die_at_call": lambda n: (sys.stderr.write("out of\x1b[31m luck\n"), sys.stderr.flush(), os._exit(3)),
     "close_output": lambda n: (os.close(1), hang()),
@@ -149,6 +193,10 @@ def ask(method):
 
 
 def main():
+    if MODE == "launcher" and os.fork():
+        os._exit(0)
+    if MODE == "marks":
+        open(os.path.join(sys.argv[2], str(os.getpid())), "w").close()
     if MODE in ("child", "stubborn"):
         child = subprocess.Popen([sys.executable, "-I", "-S", __file__, "sleeper"])
         sys.stderr.write(f"pids {os.getpid()} {child.pid}\n")

@@ -165,6 +165,8 @@ def test_content(answer, data):
     [
         ({"content": [TEXT, TEXT], "isError": True}, "^a\na$"),
         ({"content": [], "isError": True}, "says that the call failed"),
+        ({"structuredContent": {"why": "full"}, "isError": True}, '^{"why": "full"}$'),
+        ({"content": [{"type": "text", "text": "\x1b[2J"}], "isError": True}, r"^\\x1b"),
         ({}, "no list of content"),
         ({"content": None}, "no list of content"),
     ],

@@ -32,6 +32,8 @@ pytestmark = pytest.mark.slow
 
 SERVER = Path(__file__).with_name("mcp_hostile.py")
 SHORT, LONG = 0.7, 15.0
+PROGRAM = Path(sys.executable).name
+NAMED = f"the MCP server '{PROGRAM} (hostile\\\\x1b[2J)'"
 
 
 def adapter(mode="", *more, timeout=LONG, **options):
@@ -83,6 +85,7 @@ def test_a_misdeed_is_the_error_of_the_call(mode):
     assert says in result.error
     assert kind in (None, result.error_kind)
     assert "\x1b" not in result.error
+    assert NAMED in result.error or mode in ("is_error", "no_content", "odd_content")  # the tool's own words
 
 
 # What a server does beside giving a right answer.
@@ -109,7 +112,8 @@ def test_MC_03_MC_04_noise_does_not_matter(mode):
 STARTS = {
     "hang_at_start": (SHORT, MCPTimeout, "no answer within"),
     "die_at_start": (LONG, MCPClosed, "no licence"),
-    "error_at_start": (LONG, MCPError, "not today"),
+    "die_at_start_leaving_child": (LONG, MCPClosed, "exit code 3"),
+    "error_at_start": (LONG, MCPError, r"says: not \\x1b.*today"),
     "future": (LONG, MCPError, "2099-01-01"),
     "no_revision": (LONG, MCPError, "None"),
 }
@@ -122,6 +126,8 @@ def test_a_server_that_does_not_start(mode):
     with pytest.raises(kind, match=says) as caught:
         server.start()
     assert isinstance(caught.value, RuntimeError)
+    assert f"the MCP server '{PROGRAM}'" in str(caught.value)
+    assert not set("\x1b\x07\u202e") & set(str(caught.value))
     server.close()
 
 
@@ -136,8 +142,39 @@ LISTS = {
 @pytest.mark.parametrize("mode", LISTS)
 def test_a_list_that_cannot_be_had(mode):
     seconds, says = LISTS[mode]
-    with adapter(mode, timeout=seconds) as server, pytest.raises(MCPError, match=says):
+    with adapter(mode, timeout=seconds) as server, pytest.raises(MCPError, match=says) as caught:
         server.tools()
+    assert f"the MCP server '{PROGRAM}" in str(caught.value)
+
+
+def test_MC_02_the_limit_is_for_all_pages():
+    with adapter("slow_pages", timeout=SHORT) as server:
+        started = time.monotonic()
+        with pytest.raises(MCPTimeout, match="tools/list"):
+            server.tools()
+        assert time.monotonic() - started < 5
+
+
+def test_MC_01_an_empty_cursor_is_the_end():
+    with adapter("empty_cursor") as server:
+        assert [spec.name for spec in server.tools()] == ["echo"]
+
+
+def test_MC_10_regular_expressions_and_webs_of_references_do_not_hold_us_up():
+    evil = "a" * 40 + "!"
+    with adapter("patterns") as server:
+        tools = tools_from(server.tools())
+    started = time.monotonic()
+    said = [tools.dispatch(ToolCall(name, {"text": evil, evil: evil})).error for name in tools.tool_names]
+    assert time.monotonic() - started < 10
+    assert ["is not running" in text for text in said] == [True] * 6 + [False] * 2
+    one, *_, data, _ = server_schemas(tools)
+    assert one["properties"]["text"] == {"type": "string", "description": "Letters. (pattern: ^(a+)+$)"}
+    assert data["properties"] == {"pattern": {"type": "string"}, "text": {"const": {"pattern": "^(a+)+$"}}}
+
+
+def server_schemas(tools):
+    return [schema["input_schema"] for schema in tools.tool_schemas()]
 
 
 def test_a_program_that_does_not_exist():
@@ -217,11 +254,35 @@ def test_a_cancelled_run_does_not_wait():
     assert time.monotonic() - started < 10
 
 
-def test_a_server_that_does_not_read_is_ended():
+def test_a_server_that_stops_in_the_middle_of_a_message_is_ended():
     with adapter("deaf", timeout=SHORT) as server:
         connection = server._link
-        with pytest.raises(MCPError):
+        with pytest.raises(
+            MCPTimeout, match=r"stopped reading in the middle .* and was ended; call start\(\)"
+        ):
             connection.request("tools/call", {"x": "y" * 1_000_000}, timeout_s=SHORT)
+
+
+def test_a_server_that_is_busy_is_not_ended():
+    with adapter("busy") as server:
+        server.tools()
+        found = []
+
+        def ask(timeout_s):
+            # Small enough to be written at once or not at all; together they fill the pipe.
+            try:
+                found.append(server._link.request("tools/call", {"x": "y" * 3_000}, timeout_s=timeout_s))
+            except MCPTimeout as problem:
+                found.append(str(problem))
+
+        threads = [threading.Thread(target=ask, args=(LONG,))]
+        threads += [threading.Thread(target=ask, args=(0.3,)) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG)
+    assert found[-1] == {"content": [{"type": "text", "text": "fine"}]}
+    assert any("reads nothing from its stdin" in text for text in found[:-1])
 
 
 class TestCommands:
@@ -242,10 +303,29 @@ class TestCommands:
         with MCPToolAdapter(text) as server:
             assert echo(server).data == {"text": "fine"}
 
-    @pytest.mark.parametrize("timeout", [0, -1, True, float("nan")])
-    def test_a_time_limit_is_above_nought(self, timeout):
-        with pytest.raises(ConfigError):
+    @pytest.mark.parametrize("timeout", [0, -1, True, float("nan"), float("inf"), 1e10, "5", None])
+    def test_MC_02_a_time_limit_is_above_nought_and_there_is_one(self, timeout):
+        with pytest.raises(ConfigError, match="seconds above 0"):
             MCPToolAdapter("x", timeout=timeout)
+
+    @pytest.mark.parametrize("command", [5, None, b"x", {"x": 1}, [""], ["x", 5], Path("x")], ids=repr)
+    def test_what_is_no_command(self, command):
+        with pytest.raises(ConfigError, match="give a list of words"):
+            MCPToolAdapter(command)
+
+    @pytest.mark.parametrize("env", ["A", {"A=B": "x"}, {"": "x"}, {5: "x"}, {"A": 5}, {"A": "\0"}], ids=repr)
+    def test_what_is_no_environment(self, env):
+        with pytest.raises(ConfigError, match="env="):
+            MCPToolAdapter("x", env=env)
+
+    @pytest.mark.parametrize("prefix", ["a b", "\x1b", None, 5, "ü"], ids=repr)
+    def test_MC_10_a_prefix_is_of_letters(self, prefix):
+        with pytest.raises(ConfigError, match="prefix="):
+            MCPToolAdapter("x", prefix=prefix)
+
+    def test_a_folder_that_cannot_be_one(self):
+        with pytest.raises(MCPClosed, match="cannot be started"):
+            MCPToolAdapter("true", cwd="a\0").start()
 
 
 def alive(pid):
@@ -296,6 +376,77 @@ class TestTheEnd:
             parent.wait(LONG)
         assert gone(pids)
 
+    @pytest.mark.parametrize("mode", ["hang_at_call", "hang_with_stranger", "ignore_input"])
+    def test_MC_06_close_ends_the_call_that_is_under_way(self, mode):
+        found = []
+        with adapter(mode, timeout=60.0) as server:
+            tools = tools_from(server.tools())
+
+            def ask(text):
+                found.append(tools.dispatch(ToolCall("echo", {"text": text})).error)
+
+            threads = [threading.Thread(target=ask, args=(text,)) for text in ("x", "y" * 1_000_000)]
+            for thread in threads:
+                thread.start()
+                time.sleep(0.2)
+            started = time.monotonic()
+        for thread in threads:
+            thread.join(LONG)
+        assert time.monotonic() - started < 5
+        assert ["was closed" in error for error in found] == [True, True]
+
+    def test_MC_06_of_several_that_start_at_once_none_is_left(self, tmp_path):
+        server = adapter("marks", str(tmp_path))
+        threads = [threading.Thread(target=server.start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG)
+        assert echo(server).data == {"text": "fine"}
+        server.close()
+        assert gone([int(file.name) for file in tmp_path.iterdir()], 1.0)
+
+    def test_MC_06_a_forked_child_leaves_the_server_to_its_parent(self):
+        code = (
+            "import os, sys\n"
+            "from looplet import ToolCall, tools_from\n"
+            "from looplet.mcp import MCPToolAdapter\n"
+            f"server = MCPToolAdapter([sys.executable, '-I', '-S', {str(SERVER)!r}])\n"
+            "server.start()\n"
+            "tools = tools_from(server.tools())\n"
+            "child = os.fork()\n"
+            "result = tools.dispatch(ToolCall('echo', {'text': 'x'})) if not child else None\n"
+            "if not child:\n"
+            "    print(result.error, flush=True)\n"
+            "    server.close()\n"
+            "    sys.exit()\n"
+            "os.waitpid(child, 0)\n"
+            "print(tools.dispatch(ToolCall('echo', {'text': 'x'})).data)\n"
+        )
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG)
+        in_child, in_parent = run.stdout.splitlines()
+        assert "belongs to the process that forked this one" in in_child
+        assert in_parent == "{'text': 'fine'}"
+
+    def test_MC_06_a_forked_child_that_lives_on_does_not_keep_it(self, tmp_path):
+        file = tmp_path / "pids"
+        code = (
+            "import os, sys, time\n"
+            "from looplet.mcp import MCPToolAdapter\n"
+            f"command = [sys.executable, '-I', '-S', {str(SERVER)!r}, 'stubborn', {str(file)!r}]\n"
+            "MCPToolAdapter(command).start()\n"
+            "if os.fork() == 0:\n"
+            "    sys.stdin.read()\n"
+            "    os._exit(0)\n"
+            "print('ready', flush=True)\n"
+            "time.sleep(60)\n"
+        )
+        pipe = subprocess.PIPE
+        with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as parent:
+            assert parent.stdout.readline() == b"ready\n"
+            parent.kill()
+            assert gone(pids_in(file))
+
     def test_closing_twice_or_unstarted(self):
         server = adapter()
         server.close()
@@ -304,6 +455,22 @@ class TestTheEnd:
         server.close()
         with pytest.raises(MCPClosed, match="is not running"):
             server.tools()
+
+    @pytest.mark.parametrize("mode", ["die_leaving_child", "die_leaving_stranger"])
+    def test_MC_12_a_dead_server_whose_child_holds_its_pipes(self, mode):
+        with adapter(mode, timeout=60.0) as server:
+            tools = tools_from(server.tools())
+            started = time.monotonic()
+            for _ in range(2):
+                result = tools.dispatch(ToolCall("echo", {"text": "x"}))
+                assert result.error_kind is ErrorKind.NETWORK
+                assert "ended with exit code 3; call start()" in result.error
+            assert time.monotonic() - started < 5
+
+    def test_MC_12_what_a_launcher_left_behind_is_the_server(self):
+        with adapter("launcher") as server:
+            time.sleep(1.0)
+            assert echo(server).data == {"text": "fine"}
 
     def test_MC_12_a_dead_server_is_an_error_at_once_and_may_be_started_again(self):
         with adapter("die_at_call") as server:
