@@ -15,7 +15,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,10 @@ from looplet.provenance.steady import steady
 from looplet.values import normal
 
 MARKS = ("trajectory.json", "manifest.jsonl")
-"""Files by which a run's folder is known."""
+"""Files that a whole run has."""
+
+_OWN = (*MARKS, "call_*_prompt.txt", "call_*_response.txt", "steps/step_*.json", "volatile.json")
+"""What a folder is known by as that of a run, also of one that was killed."""
 
 _QUOTED = re.compile(r'(?<=")[^"]+(?=")')
 
@@ -45,11 +50,8 @@ class RunFolder:
         self.path = Path(path)
         if replace:
             self._forget()
-        used = [name for name in MARKS if (self.path / name).exists()]
-        if used:
-            raise TraceError(
-                f"{self.path} holds another run ({used[0]}); give each run a folder of its own, or remove it"
-            )
+        self._refuse_used()
+        self._is_ours = False
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -57,16 +59,33 @@ class RunFolder:
         self._volatile: dict[str, Any] = {"calls": [], "steps": {}}
         self._names: dict[str, str] = {}
 
+    def _files(self) -> list[Path]:
+        return [file for pattern in _OWN for file in self.path.glob(pattern)]
+
+    def _refuse_used(self) -> None:
+        used = self._files()
+        if used:
+            name = used[0].relative_to(self.path)
+            raise TraceError(
+                f"{self.path} holds another run ({name}); give each run a folder of its own, or remove it"
+            )
+
     def _forget(self) -> None:
-        own = ("call_*_prompt.txt", "call_*_response.txt", "steps/step_*.json", "volatile.json", *MARKS)
         try:
-            for file in [file for pattern in own for file in self.path.glob(pattern)]:
+            for file in self._files():
                 file.unlink()
         except OSError as problem:
             raise _cannot(self.path, problem) from problem
 
+    def _take(self) -> None:
+        """Before the first file: another run may have come here since this one was to."""
+        if not self._is_ours:
+            self._refuse_used()
+            self._is_ours = True
+
     def write_call(self, call: LLMCall) -> None:
         """Write a model call: its two text files and its line of the manifest."""
+        self._take()
         # A provider makes up new call ids every time; in files they are named by position.
         response = steady(call.response, self._names)
         prompt = _QUOTED.sub(lambda found: self._names.get(found[0], found[0]), call.prompt)
@@ -81,12 +100,17 @@ class RunFolder:
 
     def write_step(self, number: int, step: Mapping[str, Any], times: Mapping[str, float]) -> None:
         """Write one step's file."""
-        (self.path / "steps").mkdir(exist_ok=True)
+        self._take()
+        try:
+            (self.path / "steps").mkdir(exist_ok=True)
+        except OSError as problem:
+            raise _cannot(self.path / "steps", problem) from problem
         self._volatile["steps"][str(number)] = dict(times)
         self.write_json(f"steps/step_{number:02d}.json", step)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write *value* as an indented JSON file, whole or not at all."""
+        self._take()
         text = json.dumps(normal(value), indent=2, sort_keys=True, allow_nan=False)
         self._write(name, f"{text}\n")
 
@@ -96,11 +120,18 @@ class RunFolder:
         self.write_json("volatile.json", self._volatile)
 
     def _append(self, name: str, line: str) -> None:
+        path = self.path / name
         try:
-            with (self.path / name).open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+            with path.open("ab", buffering=0) as file:
+                end = file.tell()
+                try:
+                    _write_all(file, f"{line}\n".encode())
+                except OSError:
+                    with suppress(OSError):
+                        file.truncate(end)  # or the next line would end in the remains of this one
+                    raise
         except OSError as problem:
-            raise _cannot(self.path / name, problem) from problem
+            raise _cannot(path, problem) from problem
 
     def _write(self, name: str, text: str) -> None:
         path = self.path / name
@@ -109,8 +140,14 @@ class RunFolder:
             draft.write_bytes(text.encode("utf-8", "backslashreplace"))
             draft.replace(path)
         except OSError as problem:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
             raise _cannot(path, problem) from problem
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
 
 
 def _cannot(path: Path, problem: OSError) -> TraceError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from looplet import clock
 from looplet.engine.observe import Decision, ModelCall, RunObserver
+from looplet.errors import TraceError
 from looplet.provenance.call import LLMCall
 from looplet.provenance.call_log import CallLog
 from looplet.provenance.folder import RunFolder
@@ -172,7 +173,15 @@ class TrajectoryRecorder(RunObserver):
     # ------------------------------------------------------------------ observer
 
     def run_started(self, task: object, *, run_id: str) -> None:
-        """The loop tells us everything from here on."""
+        """The loop tells us everything from here on.
+
+        Raises:
+            TraceError: It recorded another run into its folder already.
+        """
+        if self._observes and self._folder is not None:
+            raise TraceError(
+                f"{self._folder.path} holds another run of this recorder; make a sink for each run"
+            )
         self._observes = True
         self.trajectory.run_id = run_id
         self._builder.run_started(task, run_id=run_id)
@@ -224,6 +233,8 @@ class TrajectoryRecorder(RunObserver):
 
     def run_ended(self, stop_reason: str, error: BaseException | None) -> None:
         """Close the record, and write it if there is a folder."""
+        if self.trajectory.ended_at is not None and self._folder is not None:
+            return  # another run, which was refused
         self._builder.run_ended(stop_reason, error)
         self._close(stop_reason)
         if self._folder is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
@@ -14,6 +15,7 @@ from looplet.loop import LoopConfig, composable_loop
 from looplet.types import AgentState, Capabilities, ChatReply, DefaultState, Step, ThreadMessage
 
 _HEAD = "## RESPONSE\n\n"
+_METHODS = ("generate", "generate_with_tools", "chat")
 
 
 class ReplayDiverged(LoopletError):
@@ -151,20 +153,32 @@ def read_calls(directory: Path) -> list[dict[str, Any]]:
 
 
 def _from_manifest(manifest: Path) -> list[dict[str, Any]]:
-    calls = []
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            call = json.loads(line)
-            known = {"method": call["method"], "step_num": call.get("step_num"), "error": call.get("error")}
-            response = call.get("response")
-        except (ValueError, KeyError, TypeError, RecursionError) as problem:
-            raise TraceError(f"{manifest}, line {number}: no recorded call: {problem!r}") from problem
-        stem = manifest.with_name(f"call_{call.get('index', number - 1):02d}")
-        if response is None:
-            response = _response_of(Path(f"{stem}_response.txt"))
-        prompt = call.get("prompt")
-        calls.append({**known, "response": response, "prompt": prompt})
+    try:
+        lines = manifest.read_bytes().split(b"\n")
+    except OSError as problem:
+        raise TraceError(f"{manifest} cannot be read: {problem}") from problem
+    rest = lines.pop()
+    calls = [_call_of(manifest, number, line) for number, line in enumerate(lines, 1)]
+    with suppress(TraceError):  # a line without its end was cut off while it was written
+        calls += [_call_of(manifest, len(lines) + 1, rest)]
     return calls
+
+
+def _call_of(manifest: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        call = json.loads(line)
+        method, response = call["method"], call.get("response")
+        index = call.get("index", number - 1)
+        if method not in _METHODS or not isinstance(index, int):
+            raise ValueError(f"method {method!r}, index {index!r}")
+        if response is not None and not isinstance(response, (str, list)):
+            raise ValueError(f"response {response!r}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+        raise TraceError(f"{manifest}, line {number}: no recorded call: {problem!r}") from problem
+    if response is None:
+        response = _response_of(manifest.with_name(f"call_{index:02d}_response.txt"))
+    told = {"method": method, "step_num": call.get("step_num"), "error": call.get("error")}
+    return {**told, "response": response, "prompt": call.get("prompt")}
 
 
 def _from_texts(directory: Path) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class ProvenanceSink:
         self.dir = Path(dir)
         self._options: dict[str, Any] = {"max_chars_per_call": max_chars_per_call, "redact": redact}
         self._capture_context = capture_context
-        self._folder = RunFolder(self.dir, replace=replace)
+        self._folder: RunFolder | None = RunFolder(self.dir, replace=replace)
         self._llm: CallLog | None = None
         self._hook: TrajectoryRecorder | None = None
 
@@ -71,9 +71,14 @@ class ProvenanceSink:
 
     def _record(self, calls: CallLog) -> None:
         self._llm = calls
-        calls.on_call = self._folder.write_call
+        calls.on_call = self._in_folder().write_call
         if self._hook is not None:
             self._hook.record_calls_of(calls)
+
+    def _in_folder(self) -> RunFolder:
+        if self._folder is None:
+            self._folder = RunFolder(self.dir)
+        return self._folder
 
     def trajectory_hook(self) -> TrajectoryRecorder:
         """The hook that records steps; the same one each time. It may be made before or after `wrap_llm`."""
@@ -81,7 +86,7 @@ class ProvenanceSink:
             self._hook = TrajectoryRecorder(
                 recording_llm=self._llm,
                 capture_context=self._capture_context,
-                folder=self._folder,
+                folder=self._in_folder(),
                 redact=self._options["redact"],
             )
         return self._hook
@@ -89,10 +94,11 @@ class ProvenanceSink:
     def flush(self) -> Path:
         """Write what a run that has not ended yet came to so far; gives the folder."""
         if self._hook is not None:
-            self._hook.write_run(self._folder)
+            self._hook.write_run(self._in_folder())
         return self.dir
 
     def reset(self) -> None:
-        """Forget the run that was recorded, so that another one can be, in another folder."""
+        """Forget the run that was recorded, so that another one can be: set `dir` to its folder."""
+        self._folder = None
         self._llm = None
         self._hook = None
