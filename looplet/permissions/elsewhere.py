@@ -14,9 +14,10 @@ from looplet.permissions.programs import (
     INLINE,
     LISTED,
     RUNNERS,
+    SED_PATHLESS,
     SHELLS,
 )
-from looplet.permissions.runs import kind_of, opens, running, texts_in
+from looplet.permissions.runs import kind_of, opens, running, sed_scripts, texts_in
 
 _FINDERS = ("find", "fd", "fdfind")
 _HARMLESS = re.compile(r"-delete|-fprint.*|-fls|[^-].*", re.DOTALL)
@@ -30,6 +31,13 @@ def unseen(words: Sequence[str]) -> str | None:
     if not _is_runner(words):
         return _unseen(words)
     return next((found for start in range(len(words)) if (found := _unseen(words[start:]))), None)
+
+
+def pathless(words: Sequence[str]) -> list[str]:
+    """The scripts among the words of sed that name no file, as often as they stand there."""
+    if kind_of(words[0]) not in ("sed", "gsed") or any(re.match("--e(?!xpression)", word) for word in words):
+        return []
+    return [script for script in sed_scripts(words[1:]) if SED_PATHLESS.fullmatch(script)]
 
 
 def follows_links(words: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from looplet.permissions.elsewhere import follows_links, unseen
+from looplet.permissions.elsewhere import follows_links, pathless, unseen
 from looplet.permissions.matcher import Unsure
 from looplet.permissions.paths import LONGEST, Root
 from looplet.permissions.shell import Command, Word
@@ -18,7 +18,7 @@ MOST_WORDS = 512
 MOST_PLACES = 5000
 """Places that one command may name: its paths, from each folder that it names."""
 
-_BETWEEN = re.compile(r"[\s\"'`=:,;@<>|&(){}\[\]]+")
+_BETWEEN = re.compile(r"[^\w./~*?\\-]+")  # signs that seldom stand in a path, and often beside one
 _FLAGS = re.compile(r"-[^\s\"'`=:,;/.~-][^\s\"'`=:,;/.~]*")
 _WEB = re.compile(r"\bhttps?://(?=\w)")
 
@@ -37,9 +37,17 @@ def stay_inside(commands: Sequence[Command], root: Root) -> None:
             raise Unsure(f"{words[0]} {hidden!r:.60} may go where no word says")
         if follows_links(words):
             root.check_links()
-        named = command.words if "/" in words[0] else command.words[1:]
+        named = list(command.words if "/" in words[0] else command.words[1:])
+        for script in pathless(words):
+            named = _without(named, script)
         parts = (part for word in named for part in _parts(word, root))
         _check_places(dict.fromkeys(islice(parts, MOST_PLACES + 1)), root)
+
+
+def _without(words: list[Word], text: str) -> list[Word]:
+    """*words* without the first that is *text*."""
+    at = next((place for place, word in enumerate(words) if word.text == text), len(words))
+    return words[:at] + words[at + 1 :]
 
 
 def _check_places(names: dict[str, None], root: Root) -> None:

@@ -185,8 +185,8 @@ def path_within(
     """Paths that lead into the folder *root*.
 
     Judged by the place that the path really leads to, links followed, part by part and never by how it
-    begins. What need not exist yet may be inside too. Devices, pipes and sockets are never. A link on one side
-    of the border that leads to the other is in doubt: whoever removes it means the link itself.
+    begins. What need not exist yet may be inside too. Devices, pipes and sockets are never. A link that lies
+    on one side and leads to the other is in doubt: whoever removes it means the link itself.
 
     Args:
         root: The folder; it may be a link itself.

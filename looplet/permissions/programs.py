@@ -59,15 +59,24 @@ _SED_ADDRESS = r"(?:[0-9]++(?:~[0-9]++)?+|\$|/(?:\\.|[^/\\\n])*+/[IM]*+)"
 _SED_PART = r"(?:\\.|(?!(?P=edge)).)*+(?P=edge)"
 _SED_COMMAND = (
     rf"[dDgGhHlnNpPx=zF]|[qQ][0-9]*+|[sy](?P<edge>[^\w\s\\]){_SED_PART}{_SED_PART}[gpiIMm0-9]*+"
-    r"|[aic][\\ ](?:\\.|[^\n\\])*+|[btT:] *+\w*+|[rwRW] [^\n]++"
+    r"|[aic][\\ ](?:\\.|[^\n\\])*+|[btT:] *+\w*+"
 )
-# Nothing in it is tried twice, so that time stays linear in the script.
-SED_PLAIN = re.compile(
-    rf"(?:[\s;}}]*+(?:{_SED_ADDRESS}(?:,[+~]?+{_SED_ADDRESS})?+)?+\s*+!?+\s*+"
-    rf"(?:\{{|(?:{_SED_COMMAND})(?=\s*+(?:[;}}]|\Z)|[^\S\n]*+\n)))*+[\s;}}]*+",
-    re.DOTALL,
-)
+
+
+def _sed_script(commands: str) -> re.Pattern[str]:
+    # Nothing in it is tried twice, so that time stays linear in the script.
+    return re.compile(
+        rf"(?:[\s;}}]*+(?:{_SED_ADDRESS}(?:,[+~]?+{_SED_ADDRESS})?+)?+\s*+!?+\s*+"
+        rf"(?:\{{|(?:{commands})(?=\s*+(?:[;}}]|\Z)|[^\S\n]*+\n)))*+[\s;}}]*+",
+        re.DOTALL,
+    )
+
+
+SED_PLAIN = _sed_script(_SED_COMMAND + r"|[rwRW] [^\n]++")
 """A script for sed without the command and the flag that run a program."""
+
+SED_PATHLESS = _sed_script(_SED_COMMAND)
+"""The same without the commands that read and write files."""
 
 _TOLD = {
     "git": r"--upload-pack.*|--receive-pack.*|-O.*|--open-files-in-pager.*|--exec.*|--extcmd.*"
@@ -136,6 +145,8 @@ LISTED = {
     **dict.fromkeys(("awk", "gawk", "mawk", "nawk"), re.compile(r"-[fEil].*|--(?:fi|ex|inc|l).*", re.DOTALL)),
     **dict.fromkeys(("wc", "sort", "du"), re.compile(r"--files0.*", re.DOTALL)),
     "find": re.compile(r"-files0-from"),
+    "git": re.compile(r"--stdin-p.*"),
+    "zip": re.compile(r"-[^-]*@.*"),
     "rsync": re.compile(r"--files-from.*", re.DOTALL),
     "curl": re.compile(r"-[^-]*K.*|--conf.*", re.DOTALL),
     "wget": re.compile(r"-[A-Za-z]*i.*|--in.*", re.DOTALL),

@@ -148,7 +148,7 @@ def _refuse_code(words: Sequence[str], *, certain: bool) -> None:
         raise Unsure(f"{name} runs code that is not a command")
     if name in ("awk", "gawk", "mawk", "nawk") and any(AWK_RUNS.search(arg) for arg in args):
         raise Unsure(f"{name} runs code that is not a command")
-    if name in ("sed", "gsed") and not all(SED_PLAIN.fullmatch(script) for script in _sed_scripts(args)):
+    if name in ("sed", "gsed") and not all(SED_PLAIN.fullmatch(script) for script in sed_scripts(args)):
         raise Unsure(f"{name} may run a command")
     option = None if name in RUNNERS else told_to_run(words)
     if option is not None:
@@ -168,7 +168,7 @@ def _inline_option(args: Sequence[str]) -> str | None:
     return None
 
 
-def _sed_scripts(args: Sequence[str]) -> list[str]:
+def sed_scripts(args: Sequence[str]) -> list[str]:
     """The scripts in the arguments of sed: those of options, else the first that is no option."""
     told = re.compile(r"(?:-[nrEsuzi]*e|--expression=?)(.*)", re.DOTALL)
     scripts = [

@@ -462,6 +462,7 @@ def build(base):
     (ws / "more" / "a.py").symlink_to(base / "out" / "secret")
     (ws / "deep" / "down").mkdir(parents=True)
     (ws / "deep" / "down" / "link").symlink_to(base / "out")
+    (ws / "P").symlink_to(base / "out" / "secret")
     (ws / "a,b").symlink_to(base / "out" / "secret")
     (ws / "-link").symlink_to(base / "out" / "secret")
     (base / "to-ws").symlink_to(ws / "src")
@@ -573,6 +574,13 @@ WITHIN = [
     ("rm *", "rm src/here", True),
     # Places that no word names.
     ("sed *", "sed 's/a/b/' src/a.py", True),
+    ("sed *", "sed '/^$/d' src/a.py", True),
+    ("sed *", "sed -n -e '/def x(/,/^$/p' -e 's/, */,/g' src/a.py", True),
+    ("sed *", "sed --expr=p /etc/p", False),
+    ("sed *", "sed P P", False),
+    ("sed *", "sed -e P P", False),
+    ("sed *", "sed n n -e d", True),
+    ("grep *", "grep '/^$/d' src/a.py", False),
     ("sed *", "sed 'r ../out/secret' src/a.py", False),
     ("sed *", "sed 'r -link' src/a.py", False),
     ("sed *", "sed -n 'w src/c' src/a.py", True),
@@ -621,6 +629,8 @@ WITHIN = [
     ("*", "rsync --files-from=src/a.py src more", False),
     ("*", "wget -nvi src/a.py", False),
     ("*", "wget --input-file=src/a.py", False),
+    ("*", "cat src/a.py | git hash-object -w --stdin-paths", False),
+    ("*", "cat src/a.py | zip -q@ x.zip", False),
     ("*", "tar --absolute-names -xf a.tar", False),
     ("*", "tar -cf a.tar --files-from src/a.py", False),
     # Links are followed on the way, and some lead out.
