@@ -245,3 +245,18 @@ def pytest_configure_node(node: Any) -> None:
     from pytest_looplet.ledger import share_with
 
     share_with(node)
+
+    if node.config.getoption("looplet_save_runs"):
+        from pytest_looplet.cut_short import note_start
+
+        note_start(node.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    """Under xdist: tell what a test had done when its process died."""
+    config: pytest.Config = sched.config
+    if config.getoption("looplet_save_runs"):
+        from pytest_looplet.cut_short import tell_of_dead
+
+        tell_of_dead(config, crashitem, report)

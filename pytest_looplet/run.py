@@ -16,8 +16,9 @@ from looplet.engine.observe import ModelCall
 from looplet.errors import ConfigError, ModelError
 from looplet.trajectory import Trajectory, TrajectoryBuilder
 from looplet.trajectory.run import async_run_loop, run_loop
-from looplet.types import AgentState, DefaultState
+from looplet.types import AgentState, DefaultState, Step
 from pytest_looplet.cassette import Cassette
+from pytest_looplet.cut_short import StepsFile
 from pytest_looplet.ledger import note_run, record
 from pytest_looplet.rule_use import note_use, use_of
 from pytest_looplet.run_failed import RunFailed, failure_key
@@ -172,6 +173,8 @@ class LoopletRun:
         )
         arguments = wired(self._request, builder, tools=tools, hooks=list(hooks or ()), config=config)
         builder.hooks, builder.done_tool = arguments["hooks"], config.done_tool
+        if not hasattr(node, "asked_by"):
+            builder.steps_file = StepsFile(node, _saved_name(node), builder)
         return builder, {"llm": llm, "task": task, "state": state, **arguments}
 
     def _cassette(self, llm: Any) -> Cassette | None:
@@ -191,7 +194,9 @@ class LoopletRun:
         note_run(node, trajectory)
         note_use(self._request.config, use_of(builder.hooks, trajectory, done_tool=builder.done_tool))
         if not hasattr(node, "asked_by"):  # the run of an eval's agent is saved whole, when it has ended
-            save_run(node, node.nodeid.split("::", 1)[-1].replace("::", "."), trajectory)
+            save_run(node, _saved_name(node), trajectory)
+            if builder.steps_file is not None:
+                builder.steps_file.remove()
         if trajectory.error is not None:
             if builder.failure is not None:
                 node.stash[failure_key] = builder.failure
@@ -209,11 +214,28 @@ class _Builder(TrajectoryBuilder):
         self.failure: ModelError | None = None
         self.hooks: Sequence[object] = ()
         self.done_tool = "done"
+        self.steps_file: StepsFile | None = None
+
+    def run_started(self, task: object, *, run_id: str) -> None:
+        """Keep the task and the id, also on disk where runs are saved."""
+        super().run_started(task, run_id=run_id)
+        if self.steps_file is not None:
+            self.steps_file.begin()
+
+    def step_taken(self, step: Step) -> None:
+        """Keep the step, also on disk where runs are saved: the process may die in the next one."""
+        super().step_taken(step)
+        if self.steps_file is not None:
+            self.steps_file.add()
 
     def model_called(self, call: ModelCall) -> None:
         """Keep the call."""
         super().model_called(call)
         self.failure = call.error
+
+
+def _saved_name(node: pytest.Item) -> str:
+    return node.nodeid.split("::", 1)[-1].replace("::", ".")
 
 
 def _metadata(node: pytest.Item, cassette: Cassette | None) -> dict[str, Any]:

@@ -18,12 +18,17 @@ def save_run(node: pytest.Item, name: str, trajectory: Trajectory) -> None:
 
     A second run of one test gets `-2` behind its name. What an earlier session left there is replaced.
     """
-    folder = settings_of(node.config).save_runs
-    if folder is None:
-        return
     count = node.stash[written_key] = node.stash.get(written_key, 0) + 1
+    folder = run_folder(node, name, count)
+    if folder is not None:
+        shareable(trajectory, node.config.rootpath).save(folder / "trajectory.json")
+
+
+def run_folder(node: pytest.Item, name: str, count: int) -> Path | None:
+    """The folder of the run number *count* of *node*; None if runs are not saved."""
+    folder = settings_of(node.config).save_runs
     own = safe_name([name]) + (f"-{count}" if count > 1 else "")
-    shareable(trajectory, node.config.rootpath).save(Path(folder, *_home(node), own, "trajectory.json"))
+    return None if folder is None else Path(folder, *_home(node), own)
 
 
 def shareable(trajectory: Trajectory, root: Path) -> Trajectory:
