@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from itertools import pairwise
 from pathlib import Path
 
 from looplet.errors import ConfigError
 from looplet.skills.skill import Skill
+from looplet.text import visible
 
 FILE = "SKILL.md"
 NAME_CHARS, DESCRIPTION_CHARS = 64, 1024
@@ -32,13 +34,7 @@ def load_skill(folder: str | os.PathLike[str]) -> Skill:
         ConfigError: There is no readable `SKILL.md` with a name and a description; names the file.
     """
     path = Path(folder) / FILE
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ConfigError(f"{path} is larger than {LARGEST} bytes")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} cannot be read: {problem}") from problem
-    found = _FRONT.match(text)
+    found = _FRONT.match(_text(path))
     if found is None:
         raise ConfigError(f"{path} must begin with front matter between two lines of ---")
     fields = front_matter(found[1])
@@ -46,12 +42,24 @@ def load_skill(folder: str | os.PathLike[str]) -> Skill:
         value = fields.get(name, "")
         if not value or len(value) > most:
             raise ConfigError(f"{path}: the front matter needs a {name} of 1 to {most} characters")
+    if visible(fields["name"]) != fields["name"] or "\n" in fields["name"]:
+        raise ConfigError(f"{path}: the name in the front matter must be one line without control characters")
     return Skill(
         name=fields["name"],
         description=fields["description"],
         instructions=found[2].strip(),
         folder=Path(folder),
     )
+
+
+def _text(path: Path) -> str:
+    try:
+        about = path.stat()
+        if stat.S_ISREG(about.st_mode) and about.st_size <= LARGEST:
+            return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as problem:
+        raise ConfigError(f"{path} cannot be read: {problem}") from problem
+    raise ConfigError(f"{path} is not a file of at most {LARGEST} bytes")
 
 
 def load_skills(folder: str | os.PathLike[str]) -> list[Skill]:
@@ -96,7 +104,7 @@ def _scalar(value: str, block: list[str]) -> str:
         return ("\n" if value[0] == "|" else " ").join(block).strip()
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
         return value[1:-1].replace("''", "'") if value[0] == "'" else value[1:-1].replace('\\"', '"')
-    plain = re.sub(r"\s+#.*", "", value)
+    plain = re.split(r"\s#", value, maxsplit=1)[0].rstrip()
     # A plain scalar may go on in the lines below it; a list or mapping there is no text.
     more = [line for line in block if line]
     if plain and not any(line.startswith("-") or _FIELD.fullmatch(line) for line in more):

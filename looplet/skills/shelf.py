@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ SHELF_TOOLS = frozenset({ACTIVATE, READ_FILE})
 """Names of the tools that a shelf brings itself."""
 
 MOST_FILES = 100
-"""Bundled files that an activation lists."""
+"""Bundled files that an activation, or an error, lists."""
 
 LARGEST_FILE = 200_000
 """Most characters of a bundled file that the model is given."""
@@ -39,25 +40,28 @@ class SkillShelf:
         self.skills = {skill.name: skill for skill in skills}
         if len(self.skills) != len(skills):
             raise ConfigError(f"two skills have one name: {sorted(skill.name for skill in skills)}")
+        own = self._own_tools(any(skill.folder is not None for skill in skills))
+        trial = registry.copy()
+        for spec in own:
+            trial.register(spec)
         for skill in skills:
-            skill.register(registry.copy())  # what cannot be activated is refused before the run
+            skill.register(trial.copy())  # what cannot be activated is refused before the run
         self.active: list[str] = []
         self._registry = registry
-        one_name = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-        registry.register(
-            ToolSpec(
-                ACTIVATE,
-                "Load a skill's instructions and tools. Do this before a task that a skill is for.",
-                one_name,
-                self._activate,
-                idempotent=True,
-            )
-        )
-        if any(skill.folder is not None for skill in skills):
-            path = {**one_name["properties"], "path": {"type": "string"}}  # type: ignore[dict-item]
+        for spec in own:
+            registry.register(spec)
+
+    def _own_tools(self, has_files: bool) -> list[ToolSpec]:
+        name = {"name": {"type": "string"}}
+        about = "Load a skill's instructions and tools. Do this before a task that a skill is for."
+        schema: dict[str, Any] = {"type": "object", "properties": name, "required": ["name"]}
+        tools = [ToolSpec(ACTIVATE, about, schema, self._activate, idempotent=True)]
+        if has_files:
+            path = {**name, "path": {"type": "string"}}
             schema = {"type": "object", "properties": path, "required": ["name", "path"]}
-            description = "Read a file that is bundled with an active skill."
-            registry.register(ToolSpec(READ_FILE, description, schema, self._read, idempotent=True))
+            about = "Read a file that is bundled with an active skill."
+            tools.append(ToolSpec(READ_FILE, about, schema, self._read, idempotent=True))
+        return tools
 
     def load(self, state: Any) -> str | None:
         """The catalogue, and the memory of active skills: what every request carries."""
@@ -91,7 +95,7 @@ class SkillShelf:
             answer["tools"] = skill.tool_names()
         files = _bundled(skill)
         if files:
-            answer["files"] = files[:MOST_FILES]
+            answer["files"] = files
         return answer
 
     def _skill(self, name: str) -> Skill:
@@ -109,12 +113,18 @@ class SkillShelf:
             raise ValueError(
                 f"{path!r} is no file of skill {name!r}; there are: {', '.join(_bundled(skill))}"
             )
-        return file.read_text(encoding="utf-8", errors="replace")[:LARGEST_FILE]
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            return opened.read(LARGEST_FILE)
 
 
 def _bundled(skill: Skill) -> list[str]:
     if skill.folder is None:
         return []
     root = Path(skill.folder)
-    found = (path for path in sorted(root.rglob("*")) if path.is_file() and path.name != "SKILL.md")
-    return [str(path.relative_to(root)) for path in found]
+    home = root.resolve()
+    found = (
+        path
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name != "SKILL.md" and path.resolve().is_relative_to(home)
+    )
+    return [str(path.relative_to(root)) for path in islice(found, MOST_FILES)]

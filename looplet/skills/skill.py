@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from looplet.errors import ConfigError
+from looplet.text import visible
 from looplet.tools import BaseToolRegistry, ToolSpec
 
 
@@ -21,6 +22,9 @@ class Skill:
         memory: A text or a memory source that every request carries once it is activated.
         description: When to use it; read by the model from the start.
         folder: Where its bundled files are, or None.
+
+    Raises:
+        ConfigError: A field is not of its type.
     """
 
     name: str
@@ -29,6 +33,16 @@ class Skill:
     memory: Any = None
     description: str = ""
     folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        texts = {"name": self.name, "instructions": self.instructions, "description": self.description}
+        for field_name, text in texts.items():
+            if not isinstance(text, str):
+                raise ConfigError(f"Skill({field_name}={text!r}): give a text")
+        if not isinstance(self.tools, list | tuple):
+            raise ConfigError(f"Skill(tools={self.tools!r}): give a list of ToolSpec")
+        if self.folder is not None:
+            self.folder = Path(self.folder)
 
     def register(self, registry: BaseToolRegistry, *, replace: bool = False) -> int:
         """Add all its tools to *registry*, or none of them; gives how many.
@@ -56,4 +70,5 @@ class Skill:
     def as_catalog_entry(self) -> str:
         """One line: `[name] what for — tools: a, b`."""
         tools = f"tools: {', '.join(self.tool_names())}" if self.tools else "(no tools)"
-        return f"[{self.name}] {self.description or self.instructions[:80]} — {tools}"
+        about = visible(" ".join((self.description or self.instructions[:80]).split()))
+        return f"[{self.name}] {about} — {tools}"
