@@ -132,7 +132,14 @@ def _show_finished(run: Run) -> Script:
     for pending in _finished(run):
         when = clock.now()
         with suppress(Exception):  # what failed first is raised
-            yield from hand_out(run, pending, record.step(run, pending, when), when)
+            step = _recorded(run, pending) or record.step(run, pending, when)
+            yield from hand_out(run, pending, step, when)
+
+
+def _recorded(run: Run, pending: Pending) -> Step | None:
+    """The step of *pending* where it is recorded already, and an observer raised when it was told."""
+    last = run.state.steps[-1:]
+    return last[0] if last and last[0].number == pending.number else None
 
 
 def failed(call: ToolCall, error: str, kind: ErrorKind, **context: Any) -> ToolResult:
@@ -271,7 +278,14 @@ def _settle(run: Run, pending: Pending) -> Script:
             # What ran has happened: the step is kept and shown before the hook's exception leaves.
             problem = raised
     when = clock.now()
-    step = record.step(run, pending, when)
+    try:
+        step = record.step(run, pending, when)
+    except Exception as raised:
+        problem = problem or raised
+        recorded = _recorded(run, pending)
+        if recorded is None:
+            raise
+        step = recorded
     run.pending.pop(0)
     yield from hand_out(run, pending, step, when)
     if problem is not None:

@@ -203,3 +203,29 @@ def test_CK_12_what_ran_in_a_batch_is_handed_out(
     assert len(doubts) <= 1
     effects = agent.effects + again.effects
     assert sorted(filter(None, effects)) == [1, 2, 3]
+
+
+class Broken:
+    """An observer that cannot keep one of the steps."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def step_taken(self, step: Step) -> None:
+        if step.number == self.number:
+            raise OSError("no space for the trace")
+
+
+@pytest.mark.parametrize("folder", ["journal", None], ids=["journal", "no journal"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_CK_12_a_step_that_an_observer_could_not_keep_is_handed_out_once(
+    tmp_path: Path, number: int, folder: str | None
+) -> None:
+    batch = [use("note", f"c{n}", n=n) for n in (1, 2, 3)]
+    agent = Agent(tmp_path / folder if folder else None, [batch], observers=[Broken(number)])
+    seen: list[int] = []
+    with pytest.raises(OSError, match="no space for the trace"):
+        seen.extend(step.number for step in agent.steps())
+    assert seen == [1, 2, 3]
+    assert [step.number for step in agent.state.steps] == [1, 2, 3]
+    assert len(agent.log.entries) == 3
