@@ -14,7 +14,8 @@ PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "
 
 # What a shell would act on: quoted parts first, so that they are passed over.
 _PARTS = re.compile(
-    r"""'[^']*' | "(?:[^"\\$`]|\\.)*" | \\. | (?P<active>[|&;<>()$`*?\[\]{}\n\r!"'] | (?<!\S)[~\#])""",
+    r"""'[^']*' | "(?:[^"\\$`]|\\[^$`\n])*" | \\[^\n]
+    | (?P<active>[|&;<>()$`*?\[\]{}\n\r!"'\\] | (?<!\S)\# | (?<![^\s=:])~)""",
     re.X | re.S,
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")

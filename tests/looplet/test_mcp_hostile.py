@@ -25,6 +25,7 @@ from looplet import (
     tools_from,
 )
 from looplet.mcp import MCPClosed, MCPError, MCPTimeout, MCPToolAdapter
+from looplet.mcp.command import argv_of
 from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call
 from looplet.types import ToolCall
 
@@ -290,6 +291,7 @@ class TestCommands:
         "command",
         [  # a shell would act on each
             *["a | b", "a; b", "a && b", "a > f", "a $HOME", "a `b`", "a $(b)", "a *.py", "~/a"],
+            *["a \\", "a \\\nb", 'a "b\\', 'a "\\$b"', 'a "\\`"', 'a "b\\\nc"', "a b=~", "a b=c:~"],
             *["a 'b", "X=1 a", "a # b", 'a "$(b)"', "a\nb", ""],
             [],
         ],
@@ -297,6 +299,18 @@ class TestCommands:
     def test_MC_05_what_needs_a_shell_is_refused(self, command):
         with pytest.raises(ConfigError):
             MCPToolAdapter(command)
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (r'a "\d+" \$x \*', ["a", r"\d+", "$x", "*"]),
+            (r"""a "\"b\\" 'c\' b#c d~""", ["a", '"b\\', "c\\", "b#c", "d~"]),
+        ],
+    )
+    def test_MC_05_what_is_left_means_what_it_means_to_a_shell(self, text, words):
+        assert argv_of(text) == words
+        shell = subprocess.run(["sh", "-c", f"printf '%s\\n' {text}"], capture_output=True, text=True)
+        assert shell.stdout.splitlines() == words
 
     def test_MC_05_quoted_text_is_text(self):
         text = f"'{sys.executable}' -I -S '{SERVER}' \"\" 'a; b | $c *'"
