@@ -36,6 +36,8 @@ def _told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return work()
     except Refused as refused:
         return dict(refused.to_dict())
+    except UnicodeEncodeError:
+        return dict(Refused("half a character, which no path and no text can hold", "leave it out").to_dict())
 
 
 class Workspace:

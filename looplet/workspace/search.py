@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
-from typing import Any
+from typing import Any, TypeAlias
 
 from looplet.workspace.place import Root, open_file
 from looplet.workspace.refusal import Refused
@@ -25,6 +25,8 @@ MOST_ENTRIES = 100_000
 
 DEEPEST = 60
 """Folders inside folders that a search goes into."""
+
+_Wanted: TypeAlias = Sequence[Callable[[str], object] | None]  # None for `**`
 
 LINE_CHARS = 300
 GREP_S = 30.0
@@ -56,24 +58,45 @@ def glob(root: Root, pattern: str, path: str = ".") -> dict[str, Any]:
     finally:
         os.close(handle)
     prefix = "" if place.path == "." else place.path + "/"
-    found = sorted(prefix + name for name in seen if wanted.fullmatch(name))
+    found = sorted(prefix + name for name in seen if wanted(name))
     result: dict[str, Any] = {"pattern": pattern, "files": found[:MOST_FILES], "total": len(found)}
     if len(found) > MOST_FILES or len(seen) >= MOST_ENTRIES:
         result["truncated"] = True
     return result
 
 
-def _pattern(parts: list[str]) -> re.Pattern[str]:
-    text = ""
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == "**":
-            text += ".*" if last else "(?:[^/]+/)*"
-        else:
-            # A star must not reach over a slash.
-            text += translate(part).removeprefix("(?s:").removesuffix(")\\Z").replace(".*", "[^/]*")
-            text += "" if last else "/"
-    return re.compile(text, re.DOTALL)
+def _pattern(parts: list[str]) -> Callable[[str], bool]:
+    """Whether a path fits, part by part: in time that no number of stars makes explode."""
+    ends = ["*"] if parts[-1] == "**" else []
+    wanted = [None if part == "**" else re.compile(translate(part)).match for part in [*parts, *ends]]
+
+    def fits(path: str) -> bool:
+        reached = {0}
+        for name in path.split("/"):
+            reached = {after for at in _skipped(reached, wanted) for after in _after(at, name, wanted)}
+        return len(wanted) in reached
+
+    return fits
+
+
+def _skipped(reached: set[int], wanted: _Wanted) -> set[int]:
+    """*reached*, and what is reached where `**` stands for no folder."""
+    found = set[int]()
+    for at in sorted(reached):
+        while at not in found:
+            found.add(at)
+            at += at < len(wanted) and wanted[at] is None
+    return found
+
+
+def _after(at: int, name: str, wanted: _Wanted) -> list[int]:
+    """Where the pattern is after *name*, if it was at *at*."""
+    if at == len(wanted):
+        return []
+    fits = wanted[at]
+    if fits is None:
+        return [at]
+    return [at + 1] if fits(name) else []
 
 
 def _files(handle: int) -> Iterator[str]:

@@ -125,6 +125,7 @@ def escapes(space):
         "a descriptor": "/dev/fd/0",
         "NUL": "src/a.py\0",
         "nothing": "",
+        "half a character": "src/\ud800",
         "too long": "a/" * 4000,
         "the folder itself": ".",
         "the parent alone": "..",
@@ -180,6 +181,39 @@ def test_CO_03_patterns_are_never_options(space, pattern):
     (space.ws / "odd").write_text(f"has {pattern} in it\n")
     assert space.call("grep", pattern=pattern)["matches"] == [f"odd:1:has {pattern} in it"]
     assert space.call("grep", pattern="x", include=pattern)["matches"] == []
+
+
+GLOBS = {
+    "any folders, also none": ("**/a.py", ["a.py", "b/a.py", "b/c/a.py"]),
+    "folders between": ("b/**/a.py", ["b/a.py", "b/c/a.py"]),
+    "all below": ("b/**", ["b/a.py", "b/c/a.py", "b/c/x"]),
+    "twice": ("**/**/c/**/x", ["b/c/x"]),
+    "no star reaches over a slash": ("*/a.py", ["b/a.py"]),
+    "no question mark does": ("b?a.py", []),
+    "no set does": ("b[!x]a.py", []),
+    "a set": ("[ab].py", ["a.py"]),
+    "a dot and a star in a set": ("b/c/[.*x]", ["b/c/x"]),
+    "all folders": ("**/c/*", ["b/c/a.py", "b/c/x"]),
+}
+
+
+@pytest.mark.parametrize(("pattern", "files"), GLOBS.values(), ids=GLOBS)
+def test_what_a_pattern_stands_for(tmp_path, pattern, files):
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    for name in ("a.py", "b/a.py", "b/c/a.py", "b/c/x"):
+        (tmp_path / name).touch()
+    data = workspace_tools(tmp_path).dispatch(ToolCall("glob", {"pattern": pattern})).data
+    assert data["files"] == files
+
+
+@pytest.mark.parametrize("pattern", ["**/" * 300 + "zz", "*a" * 400 + "b", "**/*" * 200, "**/a/" * 150 + "b"])
+def test_CO_09_no_pattern_takes_for_ever(space, pattern):
+    deep = space.ws.joinpath(*["a"] * 30)
+    deep.mkdir(parents=True)
+    (deep / ("a" * 200)).touch()
+    begun = time.monotonic()
+    assert space.call("glob", pattern=pattern)["files"] == []
+    assert time.monotonic() - begun < 5
 
 
 def test_a_pattern_that_is_none_is_told(space):
