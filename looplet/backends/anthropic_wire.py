@@ -104,7 +104,7 @@ class AnthropicGatherer:
         elif kind == "content_block_start":
             self._start(event.index, event.content_block)
         elif kind == "content_block_delta":
-            return self._add(self._parts.get(event.index, {}), event.delta)
+            return self._add(self._parts[event.index], event.delta)
         elif kind == "message_delta":
             self._stop = text_or(event.delta.stop_reason) or self._stop
             written = whole_number(getattr(event.usage, "output_tokens", None))
@@ -116,14 +116,14 @@ class AnthropicGatherer:
     def _start(self, index: int, block: Any) -> None:
         part: Json = {"type": block.type, "text": text_or(getattr(block, "text", None)), "json": ""}
         if block.type == "tool_use":
-            part.update(id=block.id, name=block.name)
+            part.update(id=text_or(block.id), name=text_or(block.name), given=block.input)
         self._parts[index] = part
 
     def _add(self, part: Json, delta: Any) -> str:
         text = text_or(getattr(delta, "text", None)) if delta.type == "text_delta" else ""
-        part["text"] = part.get("text", "") + text
+        part["text"] += text
         if delta.type == "input_json_delta":
-            part["json"] = part.get("json", "") + text_or(delta.partial_json)
+            part["json"] += delta.partial_json or ""
         return text
 
     def reply(self) -> ChatReply:
@@ -137,7 +137,9 @@ class AnthropicGatherer:
                 blocks.append({"type": "text", "text": part["text"]})
             elif part["type"] == "tool_use":
                 cut = self._stop == "max_tokens" and number == len(parts)
-                arguments = arguments_of(part["json"], cut=cut)
+                # Some servers give them whole when the block starts.
+                whole = "" if cut else part["given"] or ""
+                arguments = arguments_of(part["json"] or whole, cut=cut)
                 blocks.append({"type": "tool_use", "id": part["id"], "name": part["name"], **arguments})
         return ChatReply(blocks, self._stop or None, self._model, self._usage)
 
@@ -148,7 +150,7 @@ def _block(part: Any, *, cut: bool) -> Block | None:
         arguments = arguments_of(part.input, cut=cut)
         # Whole replies carry what was decoded so far, which cannot be told from what was meant.
         mark = {"truncated": True} if cut else {}
-        return {"type": "tool_use", "id": text_or(part.id), "name": part.name, **arguments, **mark}
+        return {"type": "tool_use", "id": text_or(part.id), "name": text_or(part.name), **arguments, **mark}
     text = getattr(part, "text", None)
     spoken = isinstance(text, str) and (kind == "text" or not isinstance(kind, str))
     return {"type": "text", "text": text} if spoken else None

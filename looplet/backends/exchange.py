@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from looplet.backends.failures import ATTEMPTS, failure_of
-from looplet.backends.wire import Gatherer, Json, Question, Wire, judged
+from looplet.backends.wire import Gatherer, Json, Question, Wire, judged, understood
 from looplet.errors import ModelError
-from looplet.types import CancelToken, ChatReply, ErrorKind
+from looplet.types import CancelToken, ErrorKind
 
 LONGEST_PAUSE_S = 120.0
 """A provider that asks for a longer pause than this is not waited for."""
@@ -216,6 +216,10 @@ def exchange(endpoint: Any, request: Json, habits: Habits, limits: Limits) -> Sc
         outcome = yield Send(endpoint, {**habits.apply(request), **timed})
         if not isinstance(outcome, Exception):
             return outcome
+        if isinstance(outcome, UnicodeEncodeError) and request != (sendable := _sendable(request)):
+            request = sendable
+            limits.requests -= 1  # nothing was sent
+            continue
         if habits.learn(outcome, request):
             continue
         failure = failure_of(outcome)
@@ -225,6 +229,15 @@ def exchange(endpoint: Any, request: Json, habits: Habits, limits: Limits) -> Sc
             raise outcome
         attempt += 1
         yield from limits.pause(pause_s)
+
+
+def _sendable(said: Any) -> Any:
+    """*said* with escapes for half characters, which file names may hold and UTF-8 has no bytes for."""
+    if isinstance(said, str):
+        return said.encode("utf-8", "backslashreplace").decode()
+    if isinstance(said, dict):
+        return {_sendable(name): _sendable(value) for name, value in said.items()}
+    return [_sendable(item) for item in said] if isinstance(said, (list, tuple)) else said
 
 
 def _pause_s(failure: ModelError, attempt: int) -> float:
@@ -245,13 +258,14 @@ def chat(
     try:
         if on_chunk is None:
             raw = yield from exchange(endpoint, request, habits, limits)
-            reply = judged(wire.reply(raw))
+            reply = judged(understood(wire.reply, raw))
         else:
             request.update(wire.streaming)
             gatherer = yield from _streamed(wire, endpoint, request, habits, limits, on_chunk)
             reply = judged(gatherer.reply())
     except Exception as problem:
         failure = failure_of(problem)
+        failure.attempts = max(failure.attempts, limits.requests)
         raise failure from (None if failure is problem else problem)
     reply.attempts = limits.requests
     return reply
@@ -268,7 +282,7 @@ def _streamed(
 
         def hear(event: Any, gatherer: Gatherer = gatherer, told: list[str] = told) -> None:
             limits.check()
-            text = gatherer.feed(event)
+            text = understood(gatherer.feed, event)
             if text:
                 told.append(text)
                 on_chunk(text)
@@ -294,8 +308,12 @@ def once(wire: Wire, endpoint: Any, question: Question, habits: Habits, limits: 
         Exception: What the client raised.
     """
     raw = yield from exchange(endpoint, wire.request(question), habits, limits)
-    reply: ChatReply = wire.reply(raw)
-    if reply.stop_reason in ("refusal", "content_filter") and not reply.text:
-        judged(reply)
+    try:
+        reply = understood(wire.reply, raw)
+        if reply.stop_reason in ("refusal", "content_filter") and not reply.text:
+            judged(reply)
+    except ModelError as failure:
+        failure.attempts = limits.requests
+        raise
     reply.attempts = limits.requests
     return reply

@@ -65,13 +65,13 @@ class OpenAIWire:
             choice = raw.choices[0]
             message = choice.message
             content = message.content
-        except (AttributeError, IndexError, TypeError):
+        except (AttributeError, LookupError, TypeError):
             raise no_reply(raw, "choices") from None
         finish = text_or(getattr(choice, "finish_reason", None))
         calls = [
-            _Call(text_or(getattr(call, "id", None)), call.function.name, call.function.arguments)
+            _Call(text_or(getattr(call, "id", None)), *_named(function))
             for call in items(getattr(message, "tool_calls", None))
-            if getattr(call, "function", None) is not None
+            if (function := getattr(call, "function", None)) is not None
         ]
         text, refusal = text_or(content), text_or(getattr(message, "refusal", None))
         return _reply(text, refusal, calls, finish, getattr(raw, "model", None), getattr(raw, "usage", None))
@@ -79,6 +79,10 @@ class OpenAIWire:
     def gatherer(self) -> OpenAIGatherer:
         """Puts `chat.completion.chunk` events together."""
         return OpenAIGatherer()
+
+
+def _named(function: Any) -> tuple[str, object]:
+    return text_or(getattr(function, "name", None)), getattr(function, "arguments", None)
 
 
 @dataclass(slots=True)
@@ -124,9 +128,12 @@ class OpenAIGatherer:
             index = len(self._calls) if call_id or not self._calls else max(self._calls)
         call = self._calls.setdefault(index, _Call("", "", ""))
         call.id = call.id or call_id
-        function = getattr(part, "function", None)
-        call.name = call.name or text_or(getattr(function, "name", None))
-        call.arguments = text_or(call.arguments) + text_or(getattr(function, "arguments", None))
+        name, arguments = _named(getattr(part, "function", None))
+        call.name = call.name or name
+        if isinstance(arguments, str) and isinstance(call.arguments, str):
+            call.arguments += arguments
+        elif arguments is not None:  # some servers decode them
+            call.arguments = arguments
 
     def reply(self) -> ChatReply:
         """The whole reply."""

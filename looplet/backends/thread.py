@@ -20,13 +20,16 @@ START = "Continue."
 """What the user says where a thread begins with the model's own turn."""
 
 _BAD_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_BAD_IN_NAME = re.compile(r"[^a-zA-Z0-9_.-]")
+_NAME_CHARS = 64
 
 
 def mended(thread: Iterable[ThreadMessage]) -> list[ThreadMessage]:
     """*thread* as alternating turns that begin with the user, each call answered once, right after it.
 
     Answers come first in their message. Missing ones are filled in with `NOT_RUN`; an answer to no call
-    becomes text. Call ids are unique and made of letters, digits, `_` and `-`. Blank text is left out.
+    becomes text. Call ids are unique and made of letters, digits, `_` and `-`; names of tools may have a
+    `.` too, and at most 64 characters. Blank text is left out.
     """
     turns: list[ThreadMessage] = []
     ids = _Ids()
@@ -94,11 +97,19 @@ class _Ids:
             new = f"{base}_{number}"
         self._used.add(new)
         self._renamed.setdefault(old, []).append(new)
-        return block if new == old else {**block, "id": new}
+        name = _callable_name(block.get("name"))
+        return block if new == old and name == block.get("name") else {**block, "id": new, "name": name}
 
     def take(self, old: str) -> list[str]:
         """The new ids of *old* since it was last asked for."""
         return self._renamed.pop(old, [])
+
+
+def _callable_name(name: object) -> str:
+    """*name* as a provider takes it; models make up names that it refuses to see again."""
+    if not isinstance(name, str) or not name:
+        return "unnamed"
+    return _BAD_IN_NAME.sub("_", name)[:_NAME_CHARS]
 
 
 def _answered(blocks: list[Block], owed: list[str], ids: _Ids) -> list[Block]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from looplet.errors import ModelError
+from looplet.parse.decode import MAX_DEPTH, Unreadable, exactly
 from looplet.types import Block, ChatReply, ErrorKind, ThreadMessage
+from looplet.values import bounded, dumps, plain
 
 Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 RAW_ARGUMENTS = "_raw_arguments"
-"""Key under which the arguments of a call stand that are not JSON."""
+"""Key under which the arguments of a call stand that are no JSON object, or one that cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +100,19 @@ def arguments_of(raw: object, *, cut: bool) -> Json:
         cut: Whether the reply was cut off while this call was being written.
     """
     if isinstance(raw, Mapping):
-        return {"input": dict(raw)}
-    text = raw if isinstance(raw, str) else ""
-    try:
-        decoded = json.loads(text) if text.strip() or cut else {}
-    except (ValueError, RecursionError):
-        broken: Json = {"input": {RAW_ARGUMENTS: text}}
-        return {**broken, "truncated": True} if cut else broken
-    if decoded is None:  # what some models write for a tool without parameters
+        given = dict(raw)
+        return {"input": given if plain(given, MAX_DEPTH + 1) else {RAW_ARGUMENTS: dumps(given)}}
+    text = raw if isinstance(raw, str) else "" if raw is None else dumps(raw)
+    if not cut and text.strip() in ("", "null"):  # what some models write for a tool without parameters
         return {"input": {}}
-    return {"input": decoded if isinstance(decoded, dict) else {RAW_ARGUMENTS: text}}
+    try:
+        decoded = exactly(text.strip())
+    except (Unreadable, RecursionError):
+        decoded = None
+    if decoded is not None:
+        return {"input": decoded}
+    broken: Json = {"input": {RAW_ARGUMENTS: text}}
+    return {**broken, "truncated": True} if cut else broken
 
 
 def lenient(blocks: Sequence[Block]) -> list[Block]:
@@ -119,10 +125,10 @@ def _without_odd_json(block: Block) -> Block:
     if not isinstance(raw, str) or block.get("truncated"):
         return block
     try:
-        json.loads(raw)
+        is_object = isinstance(json.loads(raw), dict)  # and one that cannot be stored
     except (ValueError, RecursionError):
         return block
-    return {**block, "input": {}}
+    return block if is_object else {**block, "input": {}}
 
 
 def whole_number(value: object) -> int:
@@ -166,8 +172,25 @@ def judged(reply: ChatReply) -> ChatReply:
 
 def no_reply(raw: object, what: str) -> ModelError:
     """The error for a raw reply that lacks *what*."""
-    seen = f"; it is text, so check the base URL: {raw[:200]!r}" if isinstance(raw, str) else ""
+    seen, said = "", getattr(raw, "error", None)
+    if isinstance(raw, str):
+        seen = f"; it is text, so check the base URL: {raw[:200]!r}"
+    elif isinstance(said, (str, dict)):
+        seen = f"; it says: {bounded(dumps(said), 500)}"
     return _unusable(f"the provider's reply has no {what}{seen}")
+
+
+def understood(read: Callable[[Any], T], said: object) -> T:
+    """What *read* makes of a reply or of an event of one.
+
+    Raises:
+        ModelError: It is not shaped as the provider's API says.
+    """
+    try:
+        return read(said)
+    except (AttributeError, LookupError, TypeError) as problem:
+        text = f"the provider's reply has not the shape that its API says: {problem}"
+        raise _unusable(text, ErrorKind.PARSE) from problem
 
 
 def cut_off() -> ModelError:

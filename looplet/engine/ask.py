@@ -33,6 +33,9 @@ PARSE_RECOVERIES = 2
 
 CONTINUE = "Your reply was cut off. Continue exactly where it stopped; do not repeat anything."
 
+PARSE_ERROR = "__parse_error__"
+"""The tool of a step that no tool of the registry could be asked for."""
+
 PARTIAL_HEADER = "Your reply so far:"
 
 
@@ -309,7 +312,7 @@ def read(run: Run, request: Request, answer: ChatReply) -> Reply:
     broken: dict[str, str] = {}
     _name_calls(answer)
     for block in answer.blocks:
-        if block.get("type") == "tool_use" and block.get("name"):
+        if block.get("type") == "tool_use":
             one, problem = _native_call(block, cut=answer.stop_reason == "max_tokens")
             calls.append(one)
             if problem:
@@ -333,15 +336,17 @@ def _name_calls(answer: ChatReply) -> None:
 
 
 def _native_call(block: dict[str, object], *, cut: bool) -> tuple[ToolCall, str]:
-    call_id = str(block["id"])
+    call_id, name = str(block["id"]), block.get("name")
     args = block.get("input")
     problem = ""
-    if block.get("truncated") or (cut and not isinstance(args, dict)):
+    if not isinstance(name, str) or not name:
+        name, problem = PARSE_ERROR, "the call names no tool; nothing was run"
+    elif block.get("truncated") or (cut and not isinstance(args, dict)):
         problem = "the reply was cut off at max_tokens inside this call's arguments; it was not run"
     elif not isinstance(args, dict) or set(args) == {"_raw_arguments"}:
         problem = "the arguments are not a JSON object; the tool was not run"
     clean = {} if problem or not isinstance(args, dict) else dict(args)
-    return ToolCall(str(block["name"]), clean, "", call_id), problem
+    return ToolCall(name, clean, "", call_id), problem
 
 
 def recover_reading(run: Run, reply: Reply) -> Script:

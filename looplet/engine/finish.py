@@ -7,7 +7,7 @@ from typing import Any
 
 from looplet import clock
 from looplet.engine import act, hooks, record
-from looplet.engine.ask import cancelled
+from looplet.engine.ask import PARSE_ERROR, cancelled
 from looplet.engine.hooks import Script
 from looplet.engine.needs import RunTool, Save
 from looplet.engine.run import Pending, Reply, Run
@@ -15,7 +15,6 @@ from looplet.errors import ModelError
 from looplet.events import LifecycleEvent
 from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
 
-PARSE_ERROR = "__parse_error__"
 LLM_ERROR = "__llm_error__"
 
 CALL_DONE = (

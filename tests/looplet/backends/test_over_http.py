@@ -193,6 +193,23 @@ def test_the_client_says_how_often_to_retry(talker: Any, max_retries: int) -> No
         assert len(provider.requests) == max_retries + 1
 
 
+@pytest.mark.parametrize("reply", [refusal("not that"), no_choices()], ids=["refusal", "no choices"])
+def test_LB_02_a_useless_reply_after_retries_tells_all_requests(talker: Any, reply: Any) -> None:
+    with LocalProvider([status(500, retry_after=SOON), status(500, retry_after=SOON), reply]) as provider:
+        with pytest.raises(ModelError) as caught:
+            talker.chat(talker.backend(provider))
+        assert len(provider.requests) == caught.value.attempts == 3
+
+
+def test_half_a_character_in_a_thread_is_sent_as_an_escape(talker: Any) -> None:
+    # As in the name of a file that is not UTF-8, which a tool may well have listed.
+    with LocalProvider(["ok"]) as provider:
+        reply = talker.chat(talker.backend(provider), "caf\udce9.txt", system_prompt="\ud800")
+        assert len(provider.requests) == 1
+        assert r"caf\\udce9.txt" in provider.requests[0].text
+    assert (reply.text, reply.attempts) == ("ok", 1)
+
+
 def test_retry_after_is_waited_for(talker: Any) -> None:
     with LocalProvider([status(429, retry_after=0.25), "ok"]) as provider:
         started = time.monotonic()

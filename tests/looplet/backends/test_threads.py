@@ -142,6 +142,14 @@ REPAIRS = {
         [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}],
         turns([text("a"), text("b")]),
     ),
+    "names that providers reject": (
+        turns([text("t")], [{**use("a"), "name": "f.g <h>"}, {**use("b"), "name": ""}], [result("a", "1")]),
+        turns(
+            [text("t")],
+            [{**use("a"), "name": "f.g__h_"}, {**use("b"), "name": "unnamed"}],
+            [result("a", "1"), missing("b")],
+        ),
+    ),
     "an id that providers reject": (
         turns([text("t")], [use("call/1")], [result("call/1", "1")]),
         turns([text("t")], [use("call_1")], [result("call_1", "1")]),
