@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 
@@ -40,6 +42,23 @@ else:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def require_regular(file: int) -> None:
+    """Raise `OSError` for an open *file* that is none: a pipe would never end, and neither would a device."""
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+
+
+def read_regular(path: str) -> bytes:
+    """The content of the file at *path*. Raises `OSError`, also where it is no regular file."""
+    with open(path, "rb", opener=_at_once) as file:
+        require_regular(file.fileno())
+        return file.read()
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def make_private(folder: str) -> None:

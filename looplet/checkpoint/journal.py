@@ -13,7 +13,14 @@ from contextlib import suppress
 from json import loads
 from typing import Any
 
-from looplet.checkpoint.disk import lock as _lock, make_private, sync as _sync, sync_directory, unlock
+from looplet.checkpoint.disk import (
+    lock as _lock,
+    make_private,
+    require_regular,
+    sync as _sync,
+    sync_directory,
+    unlock,
+)
 from looplet.checkpoint.lines import line, members, parse, text
 from looplet.errors import CheckpointError
 from looplet.redact import Redactor
@@ -53,9 +60,12 @@ class JournalFile:
 
     def _lock(self) -> None:
         try:
+            require_regular(self._file)
             _lock(self._file)
         except OSError as problem:
             os.close(self._file)
+            if problem.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                raise _unusable(self.path, "cannot be used", problem) from problem
             raise CheckpointError(
                 f"{self.path} is in use by another process; wait for it to end, or give this run a folder "
                 "of its own"

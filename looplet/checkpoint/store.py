@@ -8,7 +8,7 @@ from collections.abc import Callable
 from json import loads
 from typing import Any, Protocol, runtime_checkable
 
-from looplet.checkpoint.disk import make_private
+from looplet.checkpoint.disk import make_private, read_regular
 from looplet.checkpoint.journal import NAME
 from looplet.checkpoint.json_file import write_json
 from looplet.checkpoint.lines import bodies
@@ -43,11 +43,20 @@ class FileCheckpointStore:
 
     Args:
         directory: Made with mode 0700 if it is not there; files have mode 0600, for they hold prompts.
+
+    Raises:
+        CheckpointError: The folder cannot be made.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = os.fspath(directory)
-        make_private(self.directory)
+        try:
+            make_private(self.directory)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise CheckpointError(
+                f"{self.directory} cannot be made a folder of checkpoints: {reason}"
+            ) from problem
 
     def save(self, checkpoint: Checkpoint, key: str) -> None:
         """Write `{key}.json`, whole or not at all.
@@ -86,10 +95,10 @@ class FileCheckpointStore:
         A file that cannot be read is passed over with a warning that names it.
 
         Raises:
-            CheckpointError: The journal cannot be read, and there is no other checkpoint.
+            CheckpointError: The folder cannot be read; or the journal, and there is no other checkpoint.
         """
         found: Checkpoint | None = None
-        for name in sorted(os.listdir(self.directory)):
+        for name in self._names():
             if not name.endswith(".json"):
                 continue
             try:
@@ -109,6 +118,12 @@ class FileCheckpointStore:
         if journalled is not None and (found is None or journalled.step_number > found.step_number):
             found = journalled
         return found
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self.directory))
+        except OSError as problem:
+            raise CheckpointError(f"{self.directory} cannot be read: {problem}") from problem
 
     def _path(self, key: str) -> str:
         # Only separators are taken off, as ever; a file whose name is not its key has the key inside.
@@ -144,8 +159,7 @@ def _journalled(path: str, key: str = "") -> Checkpoint | None:
     from looplet.checkpoint.reader import JournalCheckpoint, lines_until
 
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_regular(path)
     except OSError as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     lines, _ = bodies(data, path)
@@ -166,8 +180,7 @@ def _load(path: str) -> Checkpoint:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            data = loads(file.read())
+        data = loads(read_regular(path).decode())
     except (OSError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from problem
     if not isinstance(data, dict):

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from looplet.checkpoint.disk import read_regular
 from looplet.checkpoint.journal import NAME
 from looplet.checkpoint.lines import parse
 from looplet.checkpoint.restore import RESUMABLE, stop_reason
@@ -25,10 +26,17 @@ def _checkpoints(options: argparse.Namespace) -> int:
     path = Path(options.directory) / NAME
     if not path.exists():
         raise CheckpointError(f"{options.directory} holds no {NAME}: no run was journalled there")
-    records, end = parse(path.read_bytes(), path)
+    try:
+        data = read_regular(str(path))
+    except OSError as problem:
+        raise CheckpointError(f"{path} cannot be read: {problem}") from problem
+    records, end = parse(data, path)
     if not records:
         raise CheckpointError(f"{path} is empty: the run never began")
-    facts = _facts(records, end)
+    try:
+        facts = _facts(records, end)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise CheckpointError(f"{path} is no journal: a record has another shape: {problem!r}") from problem
     if options.json:
         print(dumps(facts))
         return OK

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from looplet.checkpoint import FileCheckpointStore
+from looplet.cli.checkpoints import COMMAND
 from looplet.errors import CheckpointError
 from looplet.loop import LoopConfig, composable_loop
 from looplet.testing import ScriptedChatBackend, call
@@ -140,7 +143,8 @@ def changed(line: bytes) -> list[bytes]:
     record = json.loads(line)
     del record["crc"]
     without = [{k: v for k, v in record.items() if k != name} for name in record]
-    others = [{**record, name: value} for name in record for value in (None, "x", [], {})]
+    odd: list[Any] = [None, "x", [], {}]
+    others = [{**record, name: value} for name in record for value in odd]
     return [line_of(one) for one in without + others]
 
 
@@ -155,6 +159,7 @@ def test_CK_09_records_of_another_shape(tmp_path: Path, lines: list[bytes]) -> N
                 store.load_latest,
                 lambda: store.load("step_2"),
                 lambda: run(tmp_path, [call("add", a=9), call("done", answer="ok")], 6),
+                lambda: show(tmp_path),
             ):
                 journal.write_bytes(data)
                 problem = "journal.jsonl"
@@ -181,6 +186,40 @@ def test_CK_09_what_is_no_journal_is_not_begun_over(tmp_path: Path, data: bytes)
     with pytest.raises(CheckpointError, match=r"journal\.jsonl"):
         resumed(tmp_path / "again", data)
     assert (tmp_path / "again" / "journal.jsonl").read_bytes() == data
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/full")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such files")
+@pytest.mark.parametrize("make", [a_pipe, a_device, Path.mkdir])
+def test_CK_09_what_is_no_file_is_named_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "journal.jsonl")
+    make(tmp_path / "k.json")
+    store = FileCheckpointStore(tmp_path)
+    for name, read in (
+        (r"k\.json", lambda: store.load("k")),
+        (r"journal\.jsonl", store.load_latest),
+        (r"journal\.jsonl", lambda: run(tmp_path, [call("add", a=1)], 1)),
+        (r"journal\.jsonl", lambda: show(tmp_path)),
+    ):
+        with pytest.raises(CheckpointError, match=name):
+            read()
+
+
+def show(folder: Path) -> None:
+    COMMAND.run(argparse.Namespace(action="show", directory=str(folder), json=False))
+
+
+def test_CK_12_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="file cannot be made a folder"):
+        FileCheckpointStore(tmp_path / "file")
 
 
 BAD_FILES = {
