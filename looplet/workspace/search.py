@@ -45,7 +45,7 @@ def glob(root: Root, pattern: str, path: str = ".") -> dict[str, Any]:
     Raises:
         Refused: The pattern or the folder leaves the workspace.
     """
-    parts = pattern.split("/")
+    parts = pattern.removeprefix("./").split("/")
     if not pattern or pattern.startswith("/") or ".." in parts or "\0" in pattern or len(pattern) > 1000:
         raise Refused(f"{pattern!r:.200} leaves the workspace", "give a pattern such as src/**/*.py")
     wanted = _pattern(parts)

@@ -193,6 +193,7 @@ GLOBS = {
     "no set does": ("b[!x]a.py", []),
     "a set": ("[ab].py", ["a.py"]),
     "a dot and a star in a set": ("b/c/[.*x]", ["b/c/x"]),
+    "a dot in front": ("./b/*.py", ["b/a.py"]),
     "all folders": ("**/c/*", ["b/c/a.py", "b/c/x"]),
 }
 
