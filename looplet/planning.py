@@ -170,6 +170,15 @@ def _bounded_state(state: AgentState | None, config: LoopConfig) -> AgentState:
     return state
 
 
+def _step_limit(state: AgentState, config: LoopConfig) -> int | None:
+    if isinstance(state, DefaultState):
+        # A subclass may have a budget of its own, and then that one and `max_steps` both count.
+        plain = type(state).budget_remaining is DefaultState.budget_remaining
+        return None if plain else state.max_steps
+    # A state that never runs out would never stop, so its first answer bounds it.
+    return state.budget_remaining if isinstance(config.max_steps, NotGiven) else config.max_steps
+
+
 def _wire(llm: Any, config: LoopConfig) -> Wire:
     """How to talk to *llm*. The class is asked, unless the caller insists on native tools."""
     wanted = config.use_native_tools
@@ -193,8 +202,6 @@ def _plan(
     stream: Any,
     journal: RunJournal | None,
 ) -> Plan:
-    limited = isinstance(state, DefaultState)
-    given = not isinstance(config.max_steps, NotGiven)
     parts = config.domain_parts()
     observers = _observers(config, slots, stream, journal)
     return Plan(
@@ -209,8 +216,7 @@ def _plan(
         config=config,
         journal=journal,
         wire=_wire(llm, config),
-        # A state that never runs out would never stop, so its first answer bounds it.
-        step_limit=None if limited else (config.max_steps if given else state.budget_remaining),
+        step_limit=_step_limit(state, config),
         free_steps=state.max_steps if isinstance(state, DefaultState) else config.max_steps,
         shown_max_steps=int(config.max_steps),
         max_tokens=config.max_tokens,

@@ -86,6 +86,12 @@ class SessionLog:
         highlights_label: What highlights are called.
     """
 
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        drawn = (cls.render, cls.render_body) != (SessionLog.render, SessionLog.render_body)
+        if drawn and cls.render_recent is SessionLog.render_recent:
+            cls.render_recent = cls._render_own  # type: ignore[method-assign]
+
     def __init__(
         self,
         *,
@@ -177,8 +183,12 @@ class SessionLog:
         """The log with its header, at most *limit* entries long: the same as `render` while that is enough.
 
         Its cost does not grow with the log. A change made in place shows in the two newest entries only.
+        A subclass with a `render` of its own is shown with that.
         """
         return "\n".join(self.recent_lines(limit))
+
+    def _render_own(self, limit: int = 20) -> str:
+        return self.render()
 
     def render_recent_body(self, limit: int = 20) -> str:
         """`render_recent` without the header line."""

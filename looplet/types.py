@@ -75,7 +75,7 @@ class CancelToken(Plain):
 
     def raise_if_cancelled(self) -> None:
         """Raise `RuntimeError` if the stop was asked for: for the middle of a long tool."""
-        if self._cancelled:
+        if self.is_cancelled:
             raise RuntimeError("Tool execution cancelled")
 
 

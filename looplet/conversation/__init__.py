@@ -6,7 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from looplet.conversation.message import (
     BOUNDARY_KIND,
@@ -61,6 +61,12 @@ class Conversation:
             the messages knows when to start again.
     """
 
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if cls.append is not Conversation.append:  # it wants each message when it comes
+            cls.note_turn = cls._append_pair  # type: ignore[method-assign, assignment]
+            cls.note_step = cls._append_pair  # type: ignore[method-assign, assignment]
+
     def __init__(self, messages: Iterable[Message] | None = None) -> None:
         self._messages: list[Message] = list(messages) if messages is not None else []
         self._noted: list[tuple[float, str, str] | tuple[float, ToolCall, ToolResult]] = []
@@ -96,6 +102,10 @@ class Conversation:
         """Add a call and its result, in the way of `note_turn`."""
         self._noted.append((when, call, result))
 
+    def _append_pair(self, when: float, first: Any, second: Any) -> None:
+        for message in _messages_of(when, first, second):
+            self.append(message)
+
     def append(self, msg: Message) -> Conversation:
         """Add *msg* at the end; gives the conversation itself."""
         self.messages.append(msg)
@@ -122,12 +132,14 @@ class Conversation:
         self.messages[:] = messages
         self._changed()
 
-    def fork(self) -> Conversation:
+    def fork(self) -> Self:
         """A deep copy: what is added to or changed in one is not seen in the other.
 
-        Tool data that cannot be copied (a lock, a connection) is shared.
+        Tool data that cannot be copied (a lock, a connection) is shared, and so is what a subclass adds.
         """
-        return Conversation(_copied(message) for message in self.messages)
+        twin = copy.copy(self)
+        Conversation.__init__(twin, (_copied(message) for message in self.messages))
+        return twin
 
     def truncate(self, keep_last: int, preserve_system: bool = True) -> Conversation:
         """Keep the last *keep_last* messages; gives the conversation itself.

@@ -275,10 +275,10 @@ class Run:
 
     def steps_left(self) -> int:
         """Steps that may still be taken at a cost."""
-        state = self.state
-        if isinstance(state, DefaultState):
+        state, limit = self.state, self.plan.step_limit
+        if limit is None and isinstance(state, DefaultState):
             return state.max_steps - len(state.steps) - self.offset + self.free_used
-        left, limit = state.budget_remaining, self.plan.step_limit
+        left = state.budget_remaining
         if limit is None:
             return left
         return min(left, limit - (self.next_number() - 1 - self.free_used))

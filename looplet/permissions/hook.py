@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.hook_decision import Allow, Deny, HookDecision
 from looplet.permissions.asking import on_event_loop
 from looplet.permissions.engine import Evaluation, PermissionEngine
-from looplet.permissions.rule import ATOMS, PermissionOutcome
+from looplet.permissions.rule import ATOMS, PermissionOutcome, snapshot
 from looplet.types import ToolCall
 
 T = TypeVar("T", HookDecision, bool)
@@ -48,7 +49,7 @@ class PermissionHook:
     Where a person decides, an event loop is not held up: the answer is an awaitable there.
 
     Attributes:
-        engine: The engine.
+        engine: The engine, or any object with an `evaluate` of its own: then that is asked.
     """
 
     inherited = True  # what a run may not do, a run that its tools start may not do either
@@ -70,21 +71,33 @@ class PermissionHook:
             self._judged[call.call_id] = outcome, step
             return _decision(outcome, call)
 
-        return _settled(self.engine.begin(call, step=step), decided)
+        return self._asked(call, step, decided)
 
     def check_permission(self, tool_call: ToolCall, state: object) -> bool | Asking:
         """Whether *tool_call* may run: as `on_event` said, or judged again if it was changed since."""
         outcome, step = self._judged.pop(tool_call.call_id, (None, None))
         if outcome is not None and _is_about(outcome, tool_call):
             return outcome.allowed
-        return _settled(self.engine.begin(tool_call, step=step), lambda outcome: outcome.allowed)
+        return self._asked(tool_call, step, lambda outcome: outcome.allowed)
+
+    def _asked(self, call: ToolCall, step: int | None, then: Callable[[PermissionOutcome], T]) -> T | Asking:
+        if _judges_by_begin(self.engine):
+            return _settled(self.engine.begin(call, step=step), then)
+        outcome = self.engine.evaluate(call)
+        return then(outcome if outcome.call is not None else replace(outcome, call=snapshot(call)))
 
     def check_done_permission(self, tool_call: ToolCall, state: object) -> HookDecision:
         """Whether the run may end with *tool_call*: only a rule can forbid it."""
+        if not isinstance(self.engine, PermissionEngine):
+            return Allow()
         taken = getattr(state, "step_count", None)
         step = taken + 1 if isinstance(taken, int) else None
         evaluation = self.engine.begin(tool_call, step=step, ends=True)
         return _settled(evaluation, lambda outcome: _decision(outcome, tool_call))
+
+
+def _judges_by_begin(engine: PermissionEngine) -> bool:
+    return getattr(engine.evaluate, "__func__", None) is PermissionEngine.evaluate
 
 
 def _decision(outcome: PermissionOutcome, call: ToolCall) -> HookDecision:

@@ -25,6 +25,7 @@ class BaseToolRegistry:
     def __init__(self) -> None:
         self._tools: dict[str, ToolSpec] = {}
         self._in_catalog: list[ToolSpec] = []
+        self._catalog_of = self._schemas_of = 0
         self._catalog = "Available tools:"
         self._in_schemas: list[ToolSpec] = []
         self._schemas: list[dict[str, Any]] = []
@@ -76,17 +77,17 @@ class BaseToolRegistry:
     def tool_catalog_text(self) -> str:
         """All tools for a text prompt, two lines each under a headline."""
         specs = list(self._tools.values())
-        if self._in_catalog != specs:
+        if self._in_catalog != specs or self._catalog_of != ToolSpec.changes:
             self._catalog = "\n".join(["Available tools:", *[spec.spec_text() for spec in specs]])
-            self._in_catalog = specs
+            self._in_catalog, self._catalog_of = specs, ToolSpec.changes
         return self._catalog
 
     def tool_schemas(self) -> list[dict[str, Any]]:
         """All tools as backends take them: `{"name", "description", "input_schema"}`."""
         specs = list(self._tools.values())
-        if self._in_schemas != specs:
+        if self._in_schemas != specs or self._schemas_of != ToolSpec.changes:
             self._schemas = [spec.to_api_schema() for spec in specs]
-            self._in_schemas = specs
+            self._in_schemas, self._schemas_of = specs, ToolSpec.changes
         return list(self._schemas)
 
     def introspect(self) -> dict[str, Any]:

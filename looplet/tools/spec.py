@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from looplet.errors import ConfigError
 from looplet.schema import SCALAR_KINDS, Check, compile_schema, plain_members
@@ -107,6 +107,14 @@ class ToolSpec:
     timeout_s: float | None = None
     idempotent: bool = False
     _door: Door | None = field(default=None, init=False, repr=False, compare=False)
+
+    changes: ClassVar[int] = 0
+    """How often a field of any tool was set, for whoever keeps a text made of several."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name != "_door":
+            ToolSpec.changes += 1
 
     @property
     def is_json_schema(self) -> bool:

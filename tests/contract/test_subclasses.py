@@ -1,0 +1,190 @@
+"""What a user's own class overrides is what the loop goes by, in each class that the contract lets extend."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from looplet import (
+    CancelToken,
+    Conversation,
+    DefaultState,
+    LoopConfig,
+    Message,
+    MockLLMBackend,
+    PermissionDecision,
+    PermissionEngine,
+    PermissionHook,
+    SessionLog,
+    Step,
+    ToolCall,
+    ToolSpec,
+    composable_loop,
+)
+from looplet.permissions import PermissionOutcome
+from looplet.tools import BaseToolRegistry
+
+GREET = json.dumps({"tool": "greet", "args": {"name": "Ann"}, "reasoning": "say hi"})
+DONE = json.dumps({"tool": "done", "args": {"answer": "ok"}})
+
+
+class Prompts(MockLLMBackend):
+    """Remembers every prompt."""
+
+    def __init__(self, responses: list[str]) -> None:
+        super().__init__(responses)
+        self.prompts: list[str] = []
+
+    def generate(self, prompt: str, **options: Any) -> str:
+        self.prompts.append(prompt)
+        return super().generate(prompt, **options)
+
+
+def greeter() -> BaseToolRegistry:
+    tools = BaseToolRegistry()
+    tools.register(ToolSpec("greet", "Greet.", {"name": "str"}, lambda name: {"greeting": f"hi {name}"}))
+    tools.register(ToolSpec("done", "Finish.", {"answer": "str"}, lambda answer: {"answer": answer}))
+    return tools
+
+
+def take(*replies: str, **given: Any) -> tuple[list[Step], list[str]]:
+    llm = Prompts(list(replies))
+    given.setdefault("tools", greeter())
+    return list(composable_loop(llm, {"goal": "greet"}, **given)), llm.prompts
+
+
+class OwnRender(SessionLog):
+    def render(self) -> str:
+        return f"NOTES OF {len(self.entries)}"
+
+
+class OwnTail(SessionLog):
+    def render(self) -> str:
+        return f"{super().render()}\nand a tail"
+
+
+class OwnBody(SessionLog):
+    def render_body(self) -> str:
+        return f"BODY OF {len(self.entries)}"
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [(OwnRender, "NOTES OF 1"), (OwnTail, "and a tail"), (OwnBody, "BODY OF 1")],
+)
+def test_a_session_log_with_a_text_of_its_own_is_shown_with_it(log: type[SessionLog], line: str) -> None:
+    _, prompts = take(GREET, DONE, session_log=log())
+    assert line in prompts[1].splitlines()
+
+
+def test_a_conversation_that_overrides_append_gets_every_message_through_it() -> None:
+    class Mirrored(Conversation):
+        def append(self, msg: Message) -> Conversation:
+            mirror.append(msg.role.value)
+            return super().append(msg)
+
+    mirror: list[str] = []
+    conversation = Mirrored()
+    take(GREET, DONE, conversation=conversation)
+    assert mirror == ["user", "assistant", "assistant", "tool"] * 2
+    assert [message.role.value for message in conversation.messages] == mirror
+
+
+def test_a_fork_is_of_the_same_class_and_keeps_what_the_class_adds() -> None:
+    class Named(Conversation):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    first = Named("support")
+    take(DONE, conversation=first)
+    fork = first.fork()
+    count = len(first.messages)
+    fork.truncate(0)
+    assert isinstance(fork, Named)
+    assert (fork.name, len(fork.messages), len(first.messages)) == ("support", 0, count)
+
+
+def test_a_default_state_with_a_budget_of_its_own_runs_as_long_as_that_says() -> None:
+    class Purse(DefaultState):
+        @property
+        def budget_remaining(self) -> int:
+            return 2 - self.queries_used
+
+    state = Purse(max_steps=9)
+    steps, prompts = take(GREET, state=state, config=LoopConfig(max_steps=9))
+    assert len(steps) == 2
+    assert "budget: 2 steps remaining" in prompts[0]
+    assert state._stop_reason == "budget_exhausted"
+
+
+def test_a_default_state_with_a_budget_of_its_own_still_ends_at_the_configured_steps() -> None:
+    class Rich(DefaultState):
+        @property
+        def budget_remaining(self) -> int:
+            return 100
+
+    assert len(take(GREET, state=Rich(max_steps=3), config=LoopConfig(max_steps=3))[0]) == 3
+
+
+class NoGreeting(PermissionEngine):
+    asked: int
+
+    def evaluate(self, call: ToolCall, **given: Any) -> PermissionOutcome:
+        self.asked = getattr(self, "asked", 0) + 1
+        if call.tool == "greet":
+            return PermissionOutcome(PermissionDecision.DENY, None, "no greetings")
+        return super().evaluate(call, **given)
+
+
+class Policy:
+    """No engine at all, but it decides."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def evaluate(self, call: ToolCall) -> PermissionOutcome:
+        self.asked += 1
+        denied = call.tool == "greet"
+        return PermissionOutcome(
+            PermissionDecision.DENY if denied else PermissionDecision.ALLOW, None, "no greetings"
+        )
+
+
+@pytest.mark.parametrize(
+    "engine", [NoGreeting(default=PermissionDecision.ALLOW), Policy()], ids=["sub", "own"]
+)
+def test_an_engine_with_a_judgement_of_its_own_is_asked_once_about_each_call(engine: Any) -> None:
+    tools = greeter()
+    tools.register(ToolSpec("look", "Look.", {}, lambda: {"seen": 1}))
+    look = json.dumps({"tool": "look"})
+    steps, _ = take(GREET, look, DONE, tools=tools, hooks=[PermissionHook(engine)])
+    assert [step.tool_result.error for step in steps] == ["no greetings", None, None]
+    assert engine.asked == 2
+    assert PermissionHook(engine).check_permission(ToolCall("greet"), None) is False
+
+
+def test_a_cancel_token_with_a_rule_of_its_own_counts_everywhere() -> None:
+    class Deadline(CancelToken):
+        @property
+        def is_cancelled(self) -> bool:
+            return True
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        Deadline().raise_if_cancelled()
+    assert take(GREET, config=LoopConfig(cancel_token=Deadline()))[0] == []
+
+
+def test_a_tool_that_is_described_anew_is_shown_so_in_the_next_prompt() -> None:
+    tools = greeter()
+
+    class Describes:
+        def post_dispatch(self, state: Any, session_log: Any, call: Any, result: Any, step_num: int) -> None:
+            tools._tools["greet"].description = "Greet, once more."
+
+    _, prompts = take(GREET, DONE, tools=tools, hooks=[Describes()])
+    assert "Greet, once more." not in prompts[0]
+    assert "Greet, once more." in prompts[1]
+    assert tools.tool_schemas()[0]["description"] == "Greet, once more."
