@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from looplet.errors import ModelError
@@ -54,6 +55,11 @@ _BY_WORD = {
     "parseerror": ErrorKind.PARSE,
 }
 
+# What clients of HTTP say of a 429. The number alone may be of anything.
+_SAYS_429 = re.compile(
+    r"\b429\b.{0,16}\btoo many requests|\b(?:http|status|error code|status code)\W{1,3}429\b", re.IGNORECASE
+)
+
 _RETRIABLE = frozenset({ErrorKind.TIMEOUT, ErrorKind.NETWORK, ErrorKind.RATE_LIMIT})
 
 
@@ -75,10 +81,10 @@ def shown(text: str) -> str:
 
 
 def classify(error: BaseException) -> ErrorKind:
-    """The sort of failure, by the exception's class; a 429 by its `status_code`, `status` or `code`."""
+    """The sort of failure, by the exception's class; a 429 also by its status or by what HTTP says of it."""
     if isinstance(error, ModelError):
         return error.kind
-    if 429 in (getattr(error, name, None) for name in ("status_code", "status", "code")):
+    if _is_429(error):
         return ErrorKind.RATE_LIMIT
     for base in type(error).__mro__:
         kind = _BY_NAME.get(base.__name__.replace("_", "").lower())
@@ -86,7 +92,25 @@ def classify(error: BaseException) -> ErrorKind:
             return kind
     known = next((kind for base, kind in _BY_CLASS if isinstance(error, base)), None)
     name = type(error).__name__.replace("_", "").lower()
-    return known or next((kind for word, kind in _BY_WORD.items() if word in name), ErrorKind.EXECUTION)
+    known = known or next((kind for word, kind in _BY_WORD.items() if word in name), None)
+    return known or (ErrorKind.RATE_LIMIT if _says_429(error) else ErrorKind.EXECUTION)
+
+
+def _is_429(error: BaseException) -> bool:
+    try:
+        said = (error, getattr(error, "response", None))
+        return any(
+            429 == getattr(one, name, None) for one in said for name in ("status_code", "status", "code")
+        )
+    except Exception:  # a property that cannot tell now
+        return False
+
+
+def _says_429(error: BaseException) -> bool:
+    try:
+        return _SAYS_429.search(str(error)[:ERROR_CHARS]) is not None
+    except Exception:  # a broken __str__ says nothing
+        return False
 
 
 def tool_error(error: BaseException) -> ToolError:

@@ -1,6 +1,7 @@
-"""Exceptions as tool errors: their kind by class and never by text, their text fit to be shown."""
+"""Exceptions as tool errors: their kind by class, or by what HTTP says; their text fit to be shown."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +34,23 @@ KINDS = {
     ),
     "rate limit by status": (made("ApiError", status_code=429), ErrorKind.RATE_LIMIT, True),
     "rate limit by code": (made("HTTPError", OSError, code=429), ErrorKind.RATE_LIMIT, True),
+    "rate limit by response": (
+        made("HTTPStatusError", response=SimpleNamespace(status_code=429)),
+        ErrorKind.RATE_LIMIT,
+        True,
+    ),
+    "rate limit by a text of HTTP": (RuntimeError("HTTP 429 Too Many Requests"), ErrorKind.RATE_LIMIT, True),
+    "rate limit by a client's text": (
+        OSError("429 Client Error: Too Many Requests for url: http://x"),
+        ErrorKind.RATE_LIMIT,
+        True,
+    ),
+    "rate limit by a provider's text": (
+        RuntimeError("Error code: 429 - {'error': 'slow down'}"),
+        ErrorKind.RATE_LIMIT,
+        True,
+    ),
+    "429 rows": (RuntimeError("429 rows are wrong, error in row 429"), ErrorKind.EXECUTION, False),
     "context": (made("ContextLengthExceeded"), ErrorKind.CONTEXT_OVERFLOW, False),
     "parse": (made("ParseError"), ErrorKind.PARSE, False),
     "a client's timeout": (
