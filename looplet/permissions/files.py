@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 from looplet.errors import ConfigError
 from looplet.permissions.commands import command_matcher, command_within
-from looplet.permissions.lines import Lines, Place, json_lines, toml_lines
+from looplet.permissions.lines import Lines, Place, json_lines, line_of, toml_lines
 from looplet.permissions.matcher import Described, Unsure
 from looplet.permissions.paths import path_within
 from looplet.permissions.rule import PermissionDecision, PermissionRule
@@ -167,10 +167,12 @@ def _parsed(file: Path) -> tuple[object, Lines]:
         line, key = problem.args
         raise ConfigError(f"{file}:{line}: the key {key!r:.60} stands there twice") from None
     except ValueError as problem:
-        raise ConfigError(f"{file}{_line_in(str(problem))}: not TOML or JSON: {problem}") from None
+        raise ConfigError(f"{file}{_line_in(str(problem), text)}: not TOML or JSON: {problem}") from None
 
 
-def _line_in(message: str) -> str:
+def _line_in(message: str, text: str) -> str:
+    if message.endswith("(at end of document)"):
+        return f":{text.count(chr(10)) + 1}"
     words = message.replace(",", "").split("line ")
     number = words[-1].split(" ")[0] if len(words) > 1 else ""
     return f":{number}" if number.isdigit() else ""
@@ -186,6 +188,7 @@ def _from_toml(text: str) -> tuple[object, Lines]:
 
 def _from_json(text: str) -> tuple[object, Lines]:
     twice: list[str] = []
+    no_numbers: list[str] = []
 
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -194,7 +197,10 @@ def _from_json(text: str) -> tuple[object, Lines]:
             twice.extend(name for name in made if names.count(name) > 1)
         return made
 
-    data = json.loads(text, object_pairs_hook=once, parse_constant=_no_number)
+    data = json.loads(text, object_pairs_hook=once, parse_constant=no_numbers.append)
+    if no_numbers:
+        line = line_of(text, no_numbers[0])
+        raise ValueError(f"{no_numbers[0]} is no JSON number, line {line}")
     lines = json_lines(text)
     if twice:
         raise _Twice(lines.twice, twice[0])
@@ -203,10 +209,6 @@ def _from_json(text: str) -> tuple[object, Lines]:
 
 class _Twice(Exception):
     pass
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 class _Reader:
@@ -272,7 +274,7 @@ class _Reader:
         return value
 
     def _refuse(self, place: Place, problem: str) -> NoReturn:
-        line = self.lines.of(place)
+        line = self.lines.of(place) if place else 1
         rule = f"rule {place[1] + 1}: " if len(place) > 1 and isinstance(place[1], int) else ""
         raise ConfigError(f"{self.shown}{f':{line}' if line else ''}: {rule}{problem}")
 

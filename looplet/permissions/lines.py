@@ -56,6 +56,12 @@ def json_lines(text: str) -> Lines:
     return Lines(known, twice)
 
 
+def line_of(text: str, word: str) -> int:
+    """The line of the first *word* of a JSON text that stands in no string."""
+    starts = (found.start() for found in _TOKEN.finditer(text) if found[0] == word)
+    return text.count("\n", 0, next(starts, 0)) + 1
+
+
 _RULE = re.compile(r"\s*\[\[\s*[\"']?rules[\"']?\s*\]\]")
 _TABLE = re.compile(r"\s*\[{1,2}\s*(?:rules\s*\.\s*)?(\w+)")
 _KEY = re.compile(r"(?:^|[{,])\s*[\"']?([\w-]+)[\"']?\s*=")

@@ -7,6 +7,7 @@ import pytest
 from looplet import PermissionDecision, PermissionEngine, ToolCall
 from looplet.errors import ConfigError
 from looplet.permissions import explain, load_rules
+from looplet.permissions.files import LARGEST
 
 TOML = """\
 # what the agent may do
@@ -87,6 +88,25 @@ def test_a_file_decides(rule_file, tool, args, verdict, rule):
     assert found.rule == (rules[rule - 1] if rule else None)
     engine = PermissionEngine.from_file(rule_file, ask_handler=lambda call, rule: "allow")
     assert engine.evaluate(ToolCall(tool, args)).allowed == (verdict != "deny")
+
+
+ONE_IN_DOUBT = {
+    "allows what fits": ("allow", {"a": 1, "b": "x"}, True),
+    "allows nothing in doubt": ("allow", {"a": 1}, False),
+    "denies what is in doubt": ("deny", {"a": 1}, False),
+    "denies what is in doubt, the other way round": ("deny", {"b": "x"}, False),
+    "denies nothing that one match is not about": ("deny", {"a": 2}, True),
+}
+
+
+@pytest.mark.parametrize(("decision", "args", "allowed"), ONE_IN_DOUBT.values(), ids=ONE_IN_DOUBT)
+def test_PE_03_a_doubt_of_one_of_several_matches(tmp_path, decision, args, allowed):
+    matches = [{"kind": "equals", "arg": "a", "value": 1}, {"kind": "equals", "arg": "b", "value": "x"}]
+    rule = {"decision": decision, "tool": "pay", "match": matches}
+    default = "deny" if decision == "allow" else "allow"
+    (tmp_path / "rules.json").write_text(json.dumps({"default": default, "rules": [rule]}))
+    engine = PermissionEngine.from_file(tmp_path / "rules.json")
+    assert engine.evaluate(ToolCall("pay", args)).allowed == allowed
 
 
 def test_rules_know_their_line(rule_file):
@@ -175,6 +195,8 @@ BROKEN_TOML = {
     ),
     "a host that is none": (HEAD + 'match = { kind = "url_host", hosts = "a b" }\n', 4, "url_host"),
     "a key twice": (HEAD + 'tool = "x"\n', 4, "not TOML"),
+    "a key twice, without a line end": (HEAD + 'tool = "x"', 4, "not TOML"),
+    "no line end": ("default", 1, "not TOML"),
     "a rule twice": (HEAD + HEAD, 4, "rule 2: says the same as rule 1"),
     "a rule and its opposite": (HEAD + HEAD.replace("allow", "deny"), 4, "rule 2: says the same as rule 1"),
 }
@@ -192,10 +214,10 @@ def test_PE_19_a_wrong_toml_file_is_refused_with_its_line(text, line, problem, t
 
 BROKEN_JSON = {
     "not JSON": ("{\n", 2, "not JSON"),
-    "a list": ("[]", None, "here belongs a table"),
+    "a list": ("[]", 1, "here belongs a table"),
     "a key twice": ('{"default": "deny",\n "default": "allow"}', 2, "the key 'default' stands there twice"),
     "an unknown key": ('{\n "defualt": "deny"}', 2, "did you mean 'default'?"),
-    "not a number": ('{"default": NaN}', None, "NaN is no JSON number"),
+    "not a number": ('{"default":\n "NaN", "rules":\n NaN}', 3, "NaN is no JSON number"),
     "a rule that is a text": ('{"rules":\n ["allow"]}', 2, "rule 1: here belongs a table, not str"),
     "deep in a rule": (
         '{"rules": [{"decision": "deny", "tool": "x"},\n {"decision": "deny", "tool": "y", "match":\n'
@@ -221,6 +243,10 @@ def test_PE_19_a_file_that_cannot_be_read_is_named(tmp_path):
     for name, problem in (("none.toml", "cannot be read"), ("rules.yaml", "is called"), (".", "is called")):
         with pytest.raises(ConfigError, match=problem):
             load_rules(tmp_path / name)
+    with (tmp_path / "large.json").open("wb") as large:
+        large.truncate(LARGEST + 1)
+    with pytest.raises(ConfigError, match="larger than"):
+        load_rules(tmp_path / "large.json")
     (tmp_path / "latin.toml").write_bytes(b"# \xe9")
     with pytest.raises(ConfigError, match="no UTF-8 text"):
         load_rules(tmp_path / "latin.toml")
