@@ -151,6 +151,8 @@ def test_CO_02_nothing_outside_is_written(space):
 
 def test_links_inside_are_followed(space):
     (space.ws / "in").symlink_to("src")
+    (space.ws / "src" / "near").symlink_to("a.py")
+    assert space.call("read", file_path="src/near")["path"] == "src/a.py"
     (space.ws / "absolute").symlink_to(space.ws / "src" / "a.py")
     assert space.call("read", file_path="in/a.py")["path"] == "src/a.py"
     assert space.call("read", file_path="absolute")["path"] == "src/a.py"
