@@ -100,7 +100,7 @@ def _is_429(error: BaseException) -> bool:
     try:
         said = (error, getattr(error, "response", None))
         return any(
-            429 == getattr(one, name, None) for one in said for name in ("status_code", "status", "code")
+            getattr(one, name, None) == 429 for one in said for name in ("status_code", "status", "code")
         )
     except Exception:  # a property that cannot tell now
         return False
