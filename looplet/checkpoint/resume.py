@@ -7,13 +7,16 @@ prompts alike.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from looplet.checkpoint.snapshot import Checkpoint
-from looplet.checkpoint.store import continue_from
+from looplet.checkpoint.store import FileCheckpointStore, continue_from
 from looplet.checkpoint.writer import RunJournal
 from looplet.engine.run import Run
+from looplet.errors import CheckpointError
+from looplet.redact import Redactor
 from looplet.values import normal
 
 
@@ -22,13 +25,14 @@ def resume_or_begin(
 ) -> None:
     """Bring *run* to where its journal ends, or begin a new journal.
 
-    A journal that holds a run already goes on from its own end, whatever the checkpoint is.
+    A journal that holds a run already goes on from its own end, whatever the checkpoint is. Where there is
+    none, a new one begins with the latest checkpoint that was saved as a file in its folder.
 
     Args:
         agent: Who the agent is: `{"tools": {name: fingerprint}, "rules": fingerprint}`.
         mode: "auto" resumes only the same task and agent, "force" anything, "never" begins anew and keeps the
             old journal beside the new one.
-        initial: The checkpoint that a new journal begins with, if any.
+        initial: The checkpoint that a new journal begins with, if not with one of its folder.
 
     Secrets come back as the placeholders that stand for them in the journal.
 
@@ -41,6 +45,8 @@ def resume_or_begin(
     records = file.read(forgiving=mode == "force")
     if not records:
         file.cut_after(0)
+        if initial is None and mode != "never":
+            initial = _saved_in(os.path.dirname(file.path), run.plan.task, mode)
         if initial is not None:
             continue_from(run, initial)
         journal.begin(run, agent)
@@ -57,3 +63,22 @@ def resume_or_begin(
         restorer.apply(records[:keep])
     file.cut_after(keep)
     journal.resumed(run, restorer.began, restorer.prompt)
+
+
+def _saved_in(folder: str, task: Any, mode: str) -> Checkpoint | None:
+    latest = FileCheckpointStore(folder).load_latest()
+    if latest is None or mode == "force":
+        return latest
+    then, now = str(latest.metadata.get("task", task)), str(task)
+    problems = []
+    if then not in (now, Redactor.of_environment().text(now)):
+        problems.append(f"it is of another task ({then[:60]!r}, not {now[:60]!r})")
+    if latest.metadata.get("status") == "done":
+        problems.append("that run is finished")
+    if problems:
+        raise CheckpointError(
+            f"{folder}: the checkpoint of step {latest.step_number} cannot be resumed: "
+            f"{'; '.join(problems)}. "
+            'Pass another checkpoint_dir, or LoopConfig(resume="never") to begin anew'
+        )
+    return latest
