@@ -116,6 +116,7 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def _read(config: pytest.Config) -> Settings:
+    _refuse_empty(config)
     mode, live = _mode(config), bool(config.getoption("looplet_live"))
     threshold, thresholds = _thresholds(config)
     concurrency, call_limits = _concurrency(config)
@@ -156,6 +157,14 @@ def _read(config: pytest.Config) -> Settings:
         prices=_prices(config),
         budget=_budget(config),
     )
+
+
+def _refuse_empty(config: pytest.Config) -> None:
+    """An option whose shell variable is not set must not take a gate out of force."""
+    for name in ("mode", "match", "cassette_dir", "runs", "save_runs", "baseline", "model", "judge"):
+        if config.getoption(f"looplet_{name}") == "":
+            shown = f"--looplet-{name.replace('_', '-')}"
+            raise pytest.UsageError(f"{shown}= is empty: give it a value, or leave the option out")
 
 
 def _text(config: pytest.Config, name: str) -> str | None:
@@ -243,7 +252,7 @@ def _trials(config: pytest.Config) -> int:
     value: str = config.getini("looplet_trials") if option is None else str(option)
     if not value:
         return 1
-    if not value.isdigit() or int(value) < 1:
+    if not value.isdecimal() or int(value) < 1:
         raise pytest.UsageError(f"--looplet-trials: {value!r} is no whole number from 1")
     return int(value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,6 +11,10 @@ from looplet.evals.result import EvalResult
 
 Standing: TypeAlias = Literal["passed", "failed", "error", "skipped", "noted"]
 """`noted` is a result that gates nothing: a score without a threshold, a label, metrics."""
+
+
+LARGEST = sys.float_info.max
+"""Beyond it lie infinity and integers that no float can hold; NaN is not below it either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +57,17 @@ def verdict(result: EvalResult, demands: Demands = NO_DEMANDS, *, threshold: flo
     limit = demands.threshold if demands.threshold is not None else threshold
     if demands.threshold is not None and result.score is None:
         return Verdict("error", f"threshold={demands.threshold} needs a score; the eval gave none")
-    if result.label in ("pass", "fail"):
-        return _judge_label(result)
-    if limit is None or result.score is None:
-        return Verdict("noted")
-    if result.score < limit:
+    if result.label == "fail":
+        return Verdict("failed", result.explanation or "the eval returned False")
+    if limit is not None and result.score is not None and result.score < limit:
         return Verdict("failed", f"score {result.score:.4g} is below the threshold {limit:.4g}")
-    return Verdict("passed")
-
-
-def _judge_label(result: EvalResult) -> Verdict:
-    if result.label == "pass":
-        return Verdict("passed")
-    return Verdict("failed", result.explanation or "the eval returned False")
+    is_gated = result.label == "pass" or (limit is not None and result.score is not None)
+    return Verdict("passed" if is_gated else "noted")
 
 
 def _flaw(result: EvalResult) -> str:
     """Why *result* cannot be judged at all; empty if it can."""
-    if result.score is None and result.label is None and not result.metrics:
+    if result.score is None and not (result.label or "").strip() and not result.metrics:
         if not result.explanation or result.explanation == "None":
             return (
                 "the eval returned nothing; end it with `return True`, a score from 0 to 1, a label or dict"
@@ -79,6 +76,6 @@ def _flaw(result: EvalResult) -> str:
     if result.score is not None and not 0 <= result.score <= 1:
         return f"the score must be a number from 0 to 1, not {result.score!r}"
     for key, number in result.metrics.items():
-        if not math.isfinite(number):
+        if not abs(number) <= LARGEST:
             return f"metric {key!r} is {number!r}; metrics must be finite numbers"
     return ""

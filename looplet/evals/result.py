@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf
+from types import NoneType
 from typing import Any
 
 SCORE_KEYS = ("score", "f1", "accuracy", "overall")
@@ -38,7 +39,8 @@ class EvalResult:
 
         A bool is a score of 1 or 0 and the label `pass` or `fail`; a number a score; a text a label; a dict
         metrics and details, with `score`, `f1`, `accuracy` or `overall` as score. Anything else becomes the
-        explanation. Nothing is refused here: that is `looplet.evals.gate`'s work.
+        explanation. What no report could hold, such as a score that is a text, becomes the label `error` and
+        the reason; nothing else is refused here: that is `looplet.evals.gate`'s work.
         """
         if value is True:
             return cls(name, 1.0, "pass")
@@ -50,7 +52,8 @@ class EvalResult:
             return cls(name, None, value)
         if isinstance(value, EvalResult):
             value.name = value.name or name
-            return value
+            flaw = _misfit(value)
+            return cls(_words(value.name), label="error", explanation=flaw) if flaw else value
         if isinstance(value, dict):
             return _from_dict(cls(name), value)
         return cls(name, explanation=_words(value))
@@ -85,6 +88,33 @@ class EvalResult:
         return short
 
 
+def _misfit(result: EvalResult) -> str:
+    """Which field of *result* holds what its type does not say; empty if none does."""
+    metrics: object = result.metrics
+    if not isinstance(result.score, (int, float, NoneType)):
+        return f"the score must be a number, not {_shown(result.score)}"
+    if not isinstance(metrics, dict) or not all(_is_metric(*pair) for pair in result.metrics.items()):
+        return f"metrics must be numbers by name, not {_shown(metrics)}"
+    if not isinstance(result.label, (str, NoneType)) or not isinstance(result.explanation, str):
+        return f"label and explanation must be texts, not {_shown((result.label, result.explanation))}"
+    if not isinstance(result.details, list) or not all(isinstance(line, str) for line in result.details):
+        return f"details must be a list of texts, not {_shown(result.details)}"
+    if not isinstance(result.duration_ms, (int, float)) or not 0 <= result.duration_ms < inf:
+        return f"duration_ms must be milliseconds, not {_shown(result.duration_ms)}"
+    return "" if isinstance(result.name, str) else f"the name must be a text, not {_shown(result.name)}"
+
+
+def _is_metric(name: object, number: object) -> bool:
+    return isinstance(name, str) and isinstance(number, (int, float))
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:200]
+    except Exception:
+        return _words(value)
+
+
 def _number(value: float) -> float:
     try:
         return float(value)
@@ -105,6 +135,8 @@ def _from_dict(result: EvalResult, values: dict[Any, Any]) -> EvalResult:
             result.metrics[_words(key)] = _number(value)
         else:
             result.details.append(f"{_words(key)}: {_words(value)}")
+            if key == "score":
+                result.label, result.explanation = "error", f"the score must be a number, not {_shown(value)}"
     for key in SCORE_KEYS:
         if key in result.metrics:
             result.score = result.metrics[key]

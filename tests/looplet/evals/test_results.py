@@ -1,6 +1,8 @@
 """What an eval returns, what its mark demands, and what that means for a session."""
 
+import json
 import math
+from decimal import Decimal
 
 import pytest
 
@@ -88,6 +90,26 @@ STANDINGS = {
     "below zero": (-0.01, {}, "error"),
     "a score of NaN in a dict": ({"score": math.nan}, {}, "error"),
     "a metric of NaN": ({"score": 0.5, "cost": math.nan}, {}, "error"),
+    "an empty text": ("", {}, "error"),
+    "a text of blanks": (" \n", {}, "error"),
+    "a score that is a text": ({"score": "0.2", "tokens": 3}, {}, "error"),
+    "a score that is nothing": ({"score": None, "tokens": 3}, {}, "error"),
+    "a score that is a Decimal": (EvalResult(score=Decimal("0.5")), {}, "error"),
+    "a score that is a text, in a result": (EvalResult(score="0.9"), {}, "error"),
+    "a metric that is no number": (
+        EvalResult(score=1.0, metrics={"cost": Decimal(1)}),
+        {},
+        "error",
+    ),
+    "a metric without a name": (EvalResult(score=1.0, metrics={1: 1.0}), {}, "error"),
+    "no metrics": (EvalResult(score=1.0, metrics=None), {}, "error"),
+    "a metric beyond every float": (EvalResult(score=1.0, metrics={"n": 10**400}), {}, "error"),
+    "a label that is no text": (EvalResult(score=1.0, label=5), {}, "error"),
+    "details that are no lines": (EvalResult(score=1.0, details=[None]), {}, "error"),
+    "an explanation that is no text": (EvalResult(score=1.0, explanation={}), {}, "error"),
+    "a duration of NaN": (EvalResult(score=1.0, duration_ms=math.nan), {}, "error"),
+    "a pass below the threshold": (EvalResult(score=0.1, label="pass"), {"threshold": 0.5}, "failed"),
+    "a fail above the threshold": (EvalResult(score=0.9, label="fail"), {"threshold": 0.5}, "failed"),
     "no score where a threshold waits": ("good", {"threshold": 0.5}, "error"),
     "skipped": (EvalResult(label="skipped"), {}, "skipped"),
     "skipped though required": (EvalResult(label="skipped"), {"required": True}, "error"),
@@ -104,6 +126,15 @@ def test_EV_02_a_verdict_never_passes_what_says_nothing(value, demands, standing
     assert found.standing == standing
     assert found.green == (standing in ("passed", "noted"))
     assert bool(found.reason) == (standing not in ("passed", "noted"))
+
+
+def test_EV_02_a_result_that_no_report_could_hold_becomes_one_that_says_so():
+    given = EvalResult("mine", Decimal("0.5"), label=5, metrics={"n": 10**400})
+    found = EvalResult.from_return(given, name="e")
+    assert found.name == "mine"
+    assert found.label == "error"
+    assert "score must be a number, not Decimal('0.5')" in found.explanation
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_a_threshold_of_the_session_holds_where_the_mark_names_none():

@@ -93,6 +93,11 @@ MUST_BE_RED = {
         ["--looplet-baseline=gone.json"],
         "there is no such file",
     ),
+    "a baseline whose variable is not set": (
+        "def eval_x(ctx): return 1",
+        ["--looplet-baseline="],
+        "--looplet-baseline= is empty",
+    ),
     "a baseline of another kind": (
         "def eval_x(ctx): return 1",
         ["--looplet-baseline=pytest.ini"],
