@@ -12,11 +12,12 @@ from looplet import clock
 from looplet.engine import hooks, record
 from looplet.engine.ask import cancelled
 from looplet.engine.hooks import Script
-from looplet.engine.needs import Resolve, RunTool, RunTools, Save
+from looplet.engine.needs import Leave, Resolve, RunTool, RunTools, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.slots import Filled
 from looplet.events import LifecycleEvent
 from looplet.hook_decision import PLAIN_NO, Deny, HookDecision
+from looplet.tools.failure import describe
 from looplet.types import ErrorKind, Step, ToolCall, ToolError, ToolResult
 from looplet.values import plain_copy
 
@@ -101,6 +102,11 @@ def act(run: Run) -> Script:
     except Exception:
         yield from _show_finished(run)
         raise
+    except (Leave, GeneratorExit):
+        raise  # what nobody was handed is handed out when the run goes on
+    except BaseException:
+        _keep_finished(run)
+        raise
 
 
 def _at_once(run: Run, place: int) -> list[Pending]:
@@ -124,7 +130,8 @@ def _finished(run: Run) -> list[Pending]:
 def _keep_finished(run: Run) -> None:
     """Make steps of the calls that are over, though the reply they belong to will never be finished."""
     for pending in _finished(run):
-        record.step(run, pending, clock.now())
+        if _recorded(run, pending) is None:
+            record.step(run, pending, clock.now())
 
 
 def _show_finished(run: Run) -> Script:
@@ -132,8 +139,19 @@ def _show_finished(run: Run) -> Script:
     for pending in _finished(run):
         when = clock.now()
         with suppress(Exception):  # what failed first is raised
-            step = _recorded(run, pending) or record.step(run, pending, when)
+            step = _recorded(run, pending) or recorded(run, pending, when)[0]
             yield from hand_out(run, pending, step, when)
+
+
+def recorded(run: Run, pending: Pending, when: float) -> tuple[Step, Exception | None]:
+    """The step of *pending*, recorded; with what an observer raised when it was told."""
+    try:
+        return record.step(run, pending, when), None
+    except Exception as problem:
+        step = _recorded(run, pending)
+        if step is None:
+            raise
+        return step, problem
 
 
 def _recorded(run: Run, pending: Pending) -> Step | None:
@@ -192,7 +210,7 @@ def _ask_policy(run: Run, filled: Filled, slot: str, *args: Any) -> Script:
     try:
         value = yield from hooks.call(filled, *args)
     except Exception as problem:
-        return Deny(f"{filled.name}.{slot} raised {type(problem).__name__}: {problem}")
+        return Deny(f"{filled.name}.{slot} raised {describe(problem)}")
     return hooks.decide(run, filled, value, slot)
 
 
@@ -278,14 +296,8 @@ def _settle(run: Run, pending: Pending) -> Script:
             # What ran has happened: the step is kept and shown before the hook's exception leaves.
             problem = raised
     when = clock.now()
-    try:
-        step = record.step(run, pending, when)
-    except Exception as raised:
-        problem = problem or raised
-        recorded = _recorded(run, pending)
-        if recorded is None:
-            raise
-        step = recorded
+    step, untold = recorded(run, pending, when)
+    problem = problem or untold
     run.pending.pop(0)
     yield from hand_out(run, pending, step, when)
     if problem is not None:

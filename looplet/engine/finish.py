@@ -13,6 +13,7 @@ from looplet.engine.needs import RunTool, Save
 from looplet.engine.run import Pending, Reply, Run
 from looplet.errors import ModelError
 from looplet.events import LifecycleEvent
+from looplet.tools.failure import told
 from looplet.types import ErrorKind, ToolCall, ToolError, ToolResult
 
 LLM_ERROR = "__llm_error__"
@@ -35,12 +36,17 @@ def done(run: Run, call: ToolCall) -> Script:
         yield from _run_done(run, pending)
         run.rejection = ""
     when = clock.now()
-    step = record.step(run, pending, when)
+    step, problem = act.recorded(run, pending, when)
     result = pending.result
     if refusal is None and result is not None and not result.error and not cancelled(run):
-        _accept(run, {k: v for k, v in call.args.items() if not k.startswith("__")})
+        try:
+            _accept(run, {k: v for k, v in call.args.items() if not k.startswith("__")})
+        except Exception as raised:
+            problem = problem or raised
     run.done_call = None
     yield from act.hand_out(run, pending, step, when)
+    if problem is not None:
+        raise problem
 
 
 def _accept(run: Run, output: dict[str, Any]) -> None:
@@ -145,7 +151,7 @@ def model_failed(run: Run, problem: ModelError) -> Script:
     status = f", HTTP {problem.status}" if problem.status else ""
     attempts = f"{problem.attempts} attempt{'s' if problem.attempts != 1 else ''}{status}"
     how = f"all retry attempts ({attempts})" if problem.attempts > 1 else attempts
-    error = f"LLM call failed after {how}: {problem}"
+    error = f"LLM call failed after {how}: {told(str(problem))}"
     detail = ToolError(
         problem.kind, error, problem.retriable, {"status": problem.status, "attempts": problem.attempts}
     )
@@ -157,7 +163,10 @@ def _synthetic(run: Run, tool: str, reasoning: str, error: str, detail: ToolErro
     result = ToolResult(tool, "", None, error=error, error_detail=detail, call_id=call.call_id)
     pending = Pending(call, run.next_number(), result)
     when = clock.now()
-    yield from act.hand_out(run, pending, record.step(run, pending, when), when)
+    step, problem = act.recorded(run, pending, when)
+    yield from act.hand_out(run, pending, step, when)
+    if problem is not None:
+        raise problem
 
 
 def ended(run: Run, error: BaseException | None) -> Script:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Generator, Sequence
 from typing import Any
 
-from looplet.engine.needs import Need, Resolve
+from looplet.engine.needs import Leave, Need, Resolve
 from looplet.engine.run import Run
 from looplet.engine.slots import Filled
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.hook_decision import Deny, HookDecision, decision_of
+from looplet.tools.failure import describe
 
 Script = Generator[Need, Any, Any]
 
@@ -29,7 +30,10 @@ def listens(hook: object, event: LifecycleEvent) -> bool:
 
 def call(filled: Filled, *args: Any, **kwargs: Any) -> Script:
     """Call one hook method; an awaitable that it returns is waited for."""
-    value = filled.call(*args, **kwargs)
+    try:
+        value = filled.call(*args, **kwargs)
+    except GeneratorExit as problem:
+        raise Leave from problem  # here it would pass for the end of the driver
     if hasattr(value, "__await__"):
         value = yield Resolve(value)
     return value
@@ -73,7 +77,7 @@ def _when_listener_raised(filled: Filled, event: LifecycleEvent, problem: Except
     log_listener(filled.hook, event)
     if event is not LifecycleEvent.PRE_TOOL_USE:
         return None
-    return Deny(f"{filled.name}.on_event raised {type(problem).__name__}: {problem}")
+    return Deny(f"{filled.name}.on_event raised {describe(problem)}")
 
 
 def emit_event(hooks: Sequence[Any], event: LifecycleEvent, **payload_kwargs: Any) -> list[HookDecision]:

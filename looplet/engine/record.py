@@ -48,16 +48,22 @@ def step(run: Run, pending: Pending, when: float) -> Step:
     assert result is not None
     taken = Step(pending.number, call, result)
     plan = run.plan
-    findings = highlights = entities = None
+    findings = highlights = entities = problem = None
     if plan.extract_step_metadata is not None and _is_regular(call.tool, plan):
-        findings, highlights = plan.extract_step_metadata(run.state, run.state.step_count)
+        try:
+            findings, highlights = plan.extract_step_metadata(run.state, run.state.step_count)
+        except Exception as raised:  # what ran has happened, and is kept
+            problem = raised
     run.state.steps.append(taken)
     if pending.free:
         run.free_used += 1
     theory = call.args.get("__theory__", "") if call.args else ""
     if plan.extract_entities is not None and result.data is not None and _is_regular(call.tool, plan):
-        entities = list(plan.extract_entities(result.data))
-        run.new_entities += len(run.session_log.unknown(entities))
+        try:
+            entities = list(plan.extract_entities(result.data))
+            run.new_entities += len(run.session_log.unknown(entities))
+        except Exception as raised:
+            entities, problem = None, raised
     run.session_log.record(
         taken.number,
         theory if isinstance(theory, str) else "",
@@ -76,6 +82,8 @@ def step(run: Run, pending: Pending, when: float) -> Step:
         run.conversation.note_step(when, call, result)
     for hear in plan.observers.step_taken:
         hear(taken)
+    if problem is not None:
+        raise problem
     return taken
 
 

@@ -65,14 +65,19 @@ _RETRIABLE = frozenset({ErrorKind.TIMEOUT, ErrorKind.NETWORK, ErrorKind.RATE_LIM
 
 def describe(error: BaseException) -> str:
     """`ClassName: text`, at most 2,000 characters, without secrets, control characters escaped."""
-    from looplet.redact import Redactor  # only a failure pays for it
-
     try:
         text = str(error)
     except Exception:  # a broken __str__ must not hide the error
         text = "(its text cannot be shown)"
+    return told(f"{type(error).__name__}: {text}")
+
+
+def told(text: str) -> str:
+    """What an exception says: at most 2,000 characters, without secrets, control characters escaped."""
+    from looplet.redact import Redactor  # only a failure pays for it
+
     # Before it is cut: half a secret is not recognised.
-    return shown(Redactor.of_environment().text(bounded(f"{type(error).__name__}: {text}", _SEARCHED_CHARS)))
+    return shown(Redactor.of_environment().text(bounded(text, _SEARCHED_CHARS)))
 
 
 def shown(text: str) -> str:

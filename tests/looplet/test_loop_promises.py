@@ -18,6 +18,8 @@ from looplet import (
     composable_loop,
     run_loop,
 )
+from looplet.engine.observe import RunObserver
+from looplet.errors import ModelError
 from looplet.testing import (
     ScriptedBackend,
     ScriptedChatBackend,
@@ -28,7 +30,7 @@ from looplet.testing import (
 )
 from looplet.testing.provider import LocalProvider, content_filter, no_choices, refusal, status
 from looplet.tools import tools_from
-from looplet.types import ChatReply, ErrorKind
+from looplet.types import ChatReply, ErrorKind, Step
 
 DONE = call("done", answer="ok")
 
@@ -128,6 +130,97 @@ def test_LB_08_an_observer_that_raises_keeps_the_step(tmp_path: Path) -> None:
     assert [step.tool_result.data for step in seen] == [7]
     assert state._stop_reason == "error"  # type: ignore[attr-defined]
     assert any(b'"work"' in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("backend", [ScriptedBackend, ScriptedChatBackend])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("always", [False, True], ids=["once", "from then on"])
+def test_LB_08_a_step_that_an_observer_could_not_take_is_handed_out(
+    backend: Any, at: int, always: bool
+) -> None:
+    class Clumsy(RunObserver):
+        told = 0
+
+        def step_taken(self, step: Step) -> None:
+            self.told += 1
+            if self.told == at or (always and self.told > at):
+                raise ValueError("no more room")
+
+    state, seen = DefaultState(), list[Step]()
+    llm = backend([calls(call("work"), call("work")), call("work"), DONE])
+    config = LoopConfig(observers=[Clumsy()])
+    steps = composable_loop(llm, "t", registry(work=lambda: 7), config=config, state=state)
+    with pytest.raises(ValueError, match="no more room"):
+        seen.extend(steps)
+    assert seen == state.steps
+    assert [step.number for step in seen] == list(range(1, max(at, 2) + 1))
+
+
+def test_LB_08_an_answer_that_an_observer_could_not_take_is_handed_out() -> None:
+    class Clumsy(RunObserver):
+        def answered(self, output: dict[str, Any]) -> None:
+            raise ValueError("no more room")
+
+    seen: list[Step] = []
+    config = LoopConfig(observers=[Clumsy()])
+    with pytest.raises(ValueError, match="no more room"):
+        seen.extend(composable_loop(ScriptedBackend([DONE]), "t", registry(), config=config))
+    assert [step.tool_call.tool for step in seen] == ["done"]
+
+
+@pytest.mark.parametrize("name", ["extract_step_metadata", "extract_entities"])
+def test_LB_08_a_step_that_nothing_could_be_read_from_is_handed_out(name: str) -> None:
+    def unable(*given: Any) -> Any:
+        raise ValueError("unreadable")
+
+    seen: list[Step] = []
+    llm = ScriptedBackend([calls(call("work"), call("work")), DONE])
+    steps = composable_loop(llm, "t", registry(work=lambda: 7), config=LoopConfig(**{name: unable}))
+    with pytest.raises(ValueError, match="unreadable"):
+        seen.extend(steps)
+    assert [step.number for step in seen] == [1, 2]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
+def test_LB_08_what_ran_is_known_where_a_hook_ends_the_test(together: bool) -> None:
+    class Judge:
+        def post_dispatch(self, *args: Any) -> None:
+            pytest.fail("the agent misbehaved")  # which is no Exception
+
+    state = DefaultState()
+    llm = ScriptedBackend([calls(call("work"), call("work")) if together else call("work"), DONE])
+    with pytest.raises(BaseException, match="misbehaved"):
+        list(composable_loop(llm, "t", registry(work=lambda: 7), hooks=[Judge()], state=state))
+    assert [step.tool_result.data for step in state.steps] == [7] * (1 + together)
+
+
+def test_LB_07_a_hook_that_raises_GeneratorExit_ends_the_run_through_its_door() -> None:
+    ended = []
+
+    class Leaver:
+        def pre_prompt(self, *args: Any) -> None:
+            raise GeneratorExit
+
+        def on_loop_end(self, *args: Any) -> None:
+            ended.append(1)
+
+    assert list(composable_loop(ScriptedBackend([DONE]), "t", registry(), hooks=[Leaver()])) == []
+    assert ended == [1]
+
+
+def test_TV_12_the_text_of_a_model_error_and_of_a_hook_is_bounded_and_escaped() -> None:
+    class Policy:
+        def pre_dispatch(self, *args: Any) -> None:
+            raise ValueError("\x1b[31m" + "x" * 100_000)
+
+    broken = ModelError("\x1b[31m" + "x" * 100_000, kind=ErrorKind.VALIDATION)
+    llm = ScriptedBackend([call("work"), broken])
+    steps = list(composable_loop(llm, "t", registry(work=lambda: 7), hooks=[Policy()]))
+    assert [step.tool_call.tool for step in steps] == ["work", "__llm_error__"]
+    for step in steps:
+        assert "\x1b" not in (step.tool_result.error or "")
+        assert "\\x1b[31mxxx" in (step.tool_result.error or "")
+        assert len(step.tool_result.error or "") < 2_500
 
 
 def test_LB_15_TV_08_cancelling_in_a_batch_starts_nothing_more() -> None:

@@ -182,7 +182,8 @@ def test_PA_03_PA_06_a_call_without_a_name_is_told_and_named_after_nothing(name:
 
 def test_PA_03_a_name_of_a_wrong_type_is_no_name_in_blocks_of_any_backend() -> None:
     block: dict[str, Any] = {"type": "tool_use", "id": "c1", "name": 5, "input": {}}
-    backend = ScriptedChatBackend([[block], call("done", answer="ok")])
+    script: Any = [[block], call("done", answer="ok")]
+    backend = ScriptedChatBackend(script)
     tools = tools_from([], include_done=True)
     steps = run_loop(backend, "t", tools).steps
     assert [step.tool_call.tool for step in steps] == ["__parse_error__", "done"]
