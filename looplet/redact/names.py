@@ -7,8 +7,9 @@ from functools import lru_cache
 
 _STRONG = (
     r"pass(?:word|wd|phrase|code)?|pwd|secrets?|(?:client|shared|signing|webhook|app)[_-]?secret"
-    r"|(?:api|access|private|secret|account|master|signing|encryption|auth|subscription)[ _-]?keys?"
-    r"|(?:access|refresh|auth|id|session|bearer|api|bot|security|personal[_-]access)[ _-]?tokens?"
+    r"|(?:api|app|application|access|private|secret|account|master|signing|encryption|auth|subscription)"
+    r"[ _-]?keys?"
+    r"|(?:access|refresh|auth|id|identity|session|bearer|api|bot|security|personal[_-]access)[ _-]?tokens?"
     r"|authorization|credentials?|cookie|set-cookie|connection[_-]?string"
 )
 _WEAK = r"token|sig|signature|jwt|otp|auth"
@@ -26,13 +27,14 @@ _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
 _HEADER = (
     r"(?i)(?:proxy-)?authorization|(?:set-)?cookie2?"
     r"|(?:x-)?(?:[a-z0-9]+-)*(?:api-?key|auth|token|secret|password"
-    r"|signature|credential|csrf|session)(?:-[a-z0-9]+)*|(?:[a-z0-9]+-)+(?:subscription|functions?|master|access|private|rapidapi|service)-key"
+    r"|signature|credential|csrf|session)(?:-[a-z0-9]+)*|(?:[a-z0-9]+-)+(?:subscription|functions?|application|master|access|private|rapidapi|service)-key"
     r"|openai-(?:organization|project)|x-amz-.*"
 )
 _QUERY = (
-    rf"(?i)(?:{_STRONG}|{_WEAK}|key|code|auth|x-amz-(?:signature|credential|security-token)|x-goog-signature)"
+    rf"(?i)(?:{_STRONG}|{_WEAK}|key|code|auth|session_?id|saml(?:request|response)"
+    r"|x-amz-(?:signature|credential|security-token)|x-goog-signature)"
 )
-_RANDOM = r"(?=\S*\d)(?=\S*[A-Za-z])\S{8,}"
+_RANDOM = r"(?=\S*\d)(?=\S*[A-Za-z])[^\s\\]{8,}"
 _PLACEHOLDER = r"\[(?:redacted|env):[^\]]*\]"
 
 _VARIABLE_WORDS = frozenset(

@@ -7,20 +7,35 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from looplet.redact.known import known_secrets, spellings
+from looplet.redact.layers import layers_of
 from looplet.redact.names import TELLING_WORDS, is_secret_field, is_secret_header, is_secret_name
 from looplet.redact.shapes import SHAPES, Shape
 
 T = TypeVar("T")
 
-_BASE64 = r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_=-])"
+_BASE64 = (
+    # Behind `\\n` or `%3D` the first letters are those of the escape; a long text may be wrapped in lines.
+    r"(?<![A-Za-z0-9+/_-])(?:(?<=\\)[nrt]|(?<=%)[0-9A-Fa-f]{2})?"
+    r"(?P<run>(?:[A-Za-z0-9+/]{60,76}(?:\r?\n|(?:\\r)?\\n))*[A-Za-z0-9+/_-]{24,}+={0,2})"
+)
+# What stands for a secret: a member of something (`process.env.TOKEN_2`), or a file.
+_NAMED = (
+    r"(?:[a-z_]{2,20}\.)+\w{1,60}|(?:~|\.{1,2})/.*|/[a-z0-9._/-]*"
+    r"|[\w./-]*\.(?:pem|key|crt|json|ya?ml|txt|toml)"
+)
+_WRAP = r"\\[rn]|\s"
 _PLACEHOLDER = r"\[(?:redacted|env):[^\]]*\]?"
 _SHORTEST = 6
-_SHORTEST_BASE64 = 24
 _MOST_UNPACKED = 1_000_000
 _LONGEST_SEEN, _MOST_SEEN = 8_000, 500
+_DEEPEST = 4
+_PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
+_OF_PRIVATE_KEYS = ("d", "k", "p", "q", "dp", "dq", "qi")
+_SOME = "a1b2c3d4"
 
 
 class Found(NamedTuple):
@@ -77,9 +92,9 @@ class Redactor:
             return []
         if (known := self._seen.get(text)) is not None:
             return known[:]
-        found = self._search(text) if self._tells(text.encode("utf-8", "surrogatepass")) else []
-        coded = list(self._in_base64(text)) if len(text) >= _SHORTEST_BASE64 else []
-        if coded:
+        raw = text.encode("utf-8", "surrogatepass")
+        found = self._search(text) if self._tells(raw) else []
+        if _may_be_base64(raw) and (coded := list(self._in_base64(text))):
             found = _apart(found + coded)
         if len(text) <= _LONGEST_SEEN:
             if len(self._seen) >= _MOST_SEEN:
@@ -87,7 +102,7 @@ class Redactor:
             self._seen[text] = found
         return found[:]
 
-    def _search(self, text: str) -> list[Found]:
+    def _search(self, text: str, depth: int = 0) -> list[Found]:
         found = [
             Found(at.start(), at.end(), placeholder)
             for secret, placeholder in self._known
@@ -99,14 +114,21 @@ class Redactor:
         # Two shapes may share a hint, and a shape may have two in one text: each is tried once.
         hinted = [shape for hint, shape in _HINTED if hint in lower]
         if runs:
-            hinted += [shape for hint, shape in _HINTED_ALONE if hint in runs]
+            hinted += [shape for hint, shape in _HINTED_ALONE if hint in runs] + _UNHINTED
         for shape in {id(shape): shape for shape in hinted}.values():
             found += _of_shape(shape, text)
+        if depth < _DEEPEST:
+            # A token behind `\\n` or `%3D` would else look like the end of a longer word.
+            for layer in layers_of(text):
+                found += [
+                    Found(layer.outside(start), layer.outside(end), placeholder)
+                    for start, end, placeholder in self._search(layer.text, depth + 1)
+                ]
         return _apart(found)
 
     def may_hold(self, text: bytes) -> bool:
         """Whether a JSON text (UTF-8) can hold a secret at all: a cheap no saves going through its values."""
-        return self._tells(text) or re.search(_BASE64.encode(), text) is not None
+        return self._tells(text) or _may_be_base64(text)
 
     def _tells(self, text: bytes) -> bool:
         """Whether a word of *text*, or a known value, tells of a secret. What is in base64 tells of none."""
@@ -122,7 +144,9 @@ class Redactor:
         if self._extra or (self._known_bytes and any(secret in text for secret in self._known_bytes)):
             return True
         runs = _long_runs(folded)
-        return bool(runs) and any(word in runs for word in _hints())
+        return bool(runs) and (
+            any(word in runs for word in _hints()) or any(shape.pattern.search(runs) for shape in _UNHINTED)
+        )
 
     def value(self, value: T) -> T:
         """Plain data with the secrets taken out of its text; what has none is given back as it is.
@@ -136,15 +160,21 @@ class Redactor:
             return self.text(value)
         if isinstance(value, dict):
             made = {self._key(name): self._member(name, item) for name, item in value.items()}
-            named = made.get("name")
-            if "value" in made and isinstance(named, str) and _is_credential(named, made["value"]):
-                made["value"] = self._member("authorization", value["value"])
+            for name, said in _PAIRS:
+                if (
+                    said in made
+                    and isinstance(named := made.get(name), str)
+                    and _is_credential(named, made[said])
+                ):
+                    made[said] = self._secret(value[said])
+            if "kty" in made:
+                made |= {name: self._secret(value[name]) for name in _OF_PRIVATE_KEYS if name in made}
             same = all(a is b for a, b in zip(made.values(), value.values(), strict=False))
             return value if same and made.keys() == value.keys() else made
         if isinstance(value, (list, tuple)):
             items = [self._value(item) for item in value]
             if len(items) == 2 and isinstance(items[0], str) and is_secret_header(items[0]):
-                items[1] = self._member("authorization", items[1])
+                items[1] = self._secret(items[1])
             return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
         return value
 
@@ -152,31 +182,69 @@ class Redactor:
         return self.text(name) if isinstance(name, str) and len(name) > 16 else name
 
     def _member(self, name: Any, item: Any) -> Any:
-        if isinstance(item, str) and isinstance(name, str) and is_secret_field(name, item):
-            cleaned = self.text(item)
-            # A value that has a name of its own keeps it: it is looked up again when it is missing.
-            return cleaned if re.fullmatch(_PLACEHOLDER, cleaned) else "[redacted:field]"
-        return self._value(item)
+        if not isinstance(name, str):
+            return self._value(item)
+        if isinstance(item, str):
+            return self._secret(item) if is_secret_field(name, item) else self.text(item)
+        cleaned = self._value(item)
+        if isinstance(cleaned, list) and is_secret_field(name.removesuffix("s"), _SOME):
+            return self._secrets(name, cleaned)
+        if isinstance(cleaned, dict) and "value" in cleaned and is_secret_field(name, _SOME):
+            return {**cleaned, "value": self._member(name, cleaned["value"])}
+        return cleaned
+
+    def _secrets(self, name: str, items: list[Any]) -> list[Any]:
+        """A list of *name*: `passwords` are texts, `cookies` are pairs of a name and a value."""
+        made = [
+            self._member(name.removesuffix("s"), item)
+            if isinstance(item, str)
+            else {**item, "value": self._secret(item["value"])}
+            if isinstance(item, dict) and "name" in item and isinstance(item.get("value"), str)
+            else item
+            for item in items
+        ]
+        return items if made == items else made
+
+    def _secret(self, item: Any) -> Any:
+        """What stands under a name that says that it is a secret."""
+        if not isinstance(item, str) or not is_secret_field("password", item):
+            return self._value(item)
+        cleaned = self.text(item)
+        # A value that has a name of its own keeps it: it is looked up again when it is missing.
+        return cleaned if re.fullmatch(_PLACEHOLDER, cleaned) else "[redacted:field]"
 
     def _in_base64(self, text: str) -> Iterator[Found]:
         for run in re.finditer(_BASE64, text):
-            padded = run[0].rstrip("=").replace("-", "+").replace("_", "/")
-            try:
-                plain = binascii.a2b_base64(padded + "=" * (-len(padded) % 4))
-            except (binascii.Error, ValueError):
-                continue
-            if self.find(_readable(plain)):
-                yield Found(run.start(), run.end(), "[redacted:base64]")
+            if self._holds(re.sub(_WRAP, "", run["run"]).rstrip("=")):
+                yield Found(run.start("run"), run.end("run"), "[redacted:base64]")
+
+    def _holds(self, run: str) -> bool:
+        """Whether *run* holds a secret in base64; in front of that there may be a part of a path."""
+        letters = run.replace("-", "+").replace("_", "/")
+        plain = _decoded(letters)
+        if self.find(_readable(plain)):
+            return True
+        if "/" not in run or len(run) > _LONGEST_SEEN or _is_text(plain):
+            return False
+        return bool(self.find(_readable(b"\n".join(_decoded(letters[skipped:]) for skipped in (1, 2, 3)))))
 
 
 _HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints if not shape.alone)
 _HINTED_ALONE = tuple((hint, shape) for shape in SHAPES for hint in shape.hints if shape.alone)
+_UNHINTED = [shape for shape in SHAPES if not shape.hints]
 _ASCII = bytes(byte if byte < 0x80 else ord(" ") for byte in range(256))
 _LONG_RUN = b"x" * 16
 _RUN_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+/=-.%@~$:"
 _RUNS = bytes(ord("x") if byte in _RUN_BYTES or byte >= 0x80 else ord(" ") for byte in range(256))
-_NAMING_WORDS = (*TELLING_WORDS, "://", "basic", "bearer", "code=")
-_RARE = "jkw:=ghbpc"
+_BASE64_RUN = b"x" * 24
+_BASE64_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
+_BASE64_RUNS = bytes(ord("x") if byte in _BASE64_BYTES else ord(" ") for byte in range(256))
+_NAMING_WORDS = (
+    *(*TELLING_WORDS, "://", "basic", "bearer", "code=", "jdbc:", ":5432:", ":3306:", ":*:", " -p"),
+    *("redis-cli", "login ", "identified by", "session_id=", "sessionid=", "samlresponse=", "samlrequest="),
+    *("kty", "%3a", "%2f%2f", ":\\/", "private-lines"),
+)
+_RARE = "jkw:=ghbpc%"
 """Characters of those words, rare ones first: to look for one costs next to nothing, and many lack it."""
 _NAMING = {
     letter: [word for word in _NAMING_WORDS if next(rare for rare in _RARE if rare in word) == letter]
@@ -207,6 +275,22 @@ def _long_runs(text: bytes) -> str:
     return b" ".join(runs).decode("latin-1")
 
 
+def _may_be_base64(text: bytes) -> bool:
+    return _BASE64_RUN in text.translate(_BASE64_RUNS)
+
+
+def _decoded(letters: str) -> bytes:
+    whole = letters[: len(letters) - (len(letters) % 4 == 1)]
+    return binascii.a2b_base64(whole + "=" * (-len(whole) % 4))
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 def _readable(data: bytes) -> str:
     """Decoded data as text: what gzip data holds, or its beginning; binary data with its ASCII parts."""
     if data.startswith(b"\x1f\x8b"):
@@ -232,16 +316,30 @@ def _of_shape(shape: Shape, text: str) -> Iterator[Found]:
             continue
         if shape.random and (text[found.end() : found.end() + 1] == "(" or not _looks_random(secret)):
             continue
+        if shape.strict and not _is_mixed(secret):
+            continue
         yield Found(found.start(group), found.end(group), f"[redacted:{shape.kind}]")
 
 
 def _looks_random(text: str) -> bool:
     """A digit among letters, or a long word of mixed case; the start of it decides."""
     start = text[:200]
+    if re.fullmatch(_NAMED, start):
+        return False
     letters = any(char.isalpha() for char in start)
     if any(char.isdigit() for char in start):
         return letters
     return letters and len(text) >= 16 and not start.islower() and not start.isupper()
+
+
+def _is_mixed(text: str) -> bool:
+    """Digits, capitals and small letters take turns as often as chance has it; no camel case, no uuid."""
+    kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text[:200] if c.isalnum()]
+    changes = [b for a, b in pairwise(kinds) if a != b]
+    is_name = "u" in kinds and "l" in kinds and changes.count("d") < 2
+    if not {"u", "l"} <= set(kinds) and not text.isalnum():
+        return False
+    return "d" in kinds and len(kinds) >= 16 and len(changes) > (0.4 if is_name else 0.3) * len(kinds)
 
 
 def _apart(found: list[Found]) -> list[Found]:

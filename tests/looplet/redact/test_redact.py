@@ -72,6 +72,18 @@ TOKENS = [
     f"{HEX[:32]}-us12",
     f"{BODY[:14]}.atlasv1.{BODY[:60]}",
     f"access_token$production${HEX[:16]}${HEX[:32]}",
+    f"access_token$sandbox${HEX[:16]}${HEX[:32]}",
+    *(
+        f"{prefix}{HEX[:64]}"
+        for prefix in ("napi_", "hcaik_", "oy2", "lin_oauth_", "v1.0-" + HEX[:24] + "-" + HEX)
+    ),
+    *(f"{prefix}{BODY[:43]}" for prefix in ("pa-", "dckr_oat_", "NRII-", "cmVmdGtu", "fm2_", "ops_eyJ")),
+    f"cio{BODY[:32]}",
+    f"pat{BODY[:14]}.{HEX[:64]}",
+    f"st.{HEX[:24]}.{HEX[:32]}.{HEX[:32]}",
+    f"1/1234567890123456:{HEX[:32]}",
+    f"M{BODY[:23]}.G{BODY[:5]}.{BODY[:38]}",
+    f"access-production-{HEX[:8]}-{HEX[:4]}-{HEX[:4]}-{HEX[:4]}-{HEX[:12]}",
 ]
 
 
@@ -79,6 +91,63 @@ TOKENS = [
 @pytest.mark.parametrize("around", ["{}", "it is {} now", "https://x.invalid/{}/y", '{{"a": "{}"}}'])
 def test_PR_05_a_token_of_a_known_provider(token: str, around: str) -> None:
     assert token not in Redactor().text(around.format(token))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        *(
+            r"a\n{}\n",
+            r"a\t{}",
+            r"a\\n{}\\n",
+            r"caf\u00e9{}",
+            r"\x1b[0m{}\x1b",
+            "\x1b[1;32m{}\x1b[0m",
+            "a%20{}%20b",
+            "u%3D{}&x",
+            "%7B%22{}%22%7D",
+        ),
+        *(r"{{\"arguments\": \"{{\\\"text\\\": \\\"a\\n{}\\\"}}\"}}", r"\\\\n{}"),
+    ],
+)
+def test_PR_05_a_token_behind_an_escape(around: str) -> None:
+    clean = Redactor().text(around.format(TOKENS[0]))
+    assert clean.startswith(around.partition("{}")[0].replace("{{", "{"))
+    assert TOKENS[0] not in clean
+    assert clean.endswith(around.rpartition("{}")[2].replace("}}", "}"))
+
+
+@pytest.mark.parametrize("skipped", range(3))
+@pytest.mark.parametrize("around", [r"a\n{}\n", "a%3D{}", "/v1/{}/x", "x/{}", '"{}"', "%{}"])
+def test_PR_05_base64_behind_an_escape_or_in_a_path(around: str, skipped: int) -> None:
+    spelled = base64.b64encode(b": {"[:skipped] + TOKENS[0].encode()).decode()
+    clean = Redactor().text(around.format(spelled))
+    assert spelled[8:-8] not in clean
+    assert "[redacted:base64]" in clean
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", r"\n", r"\r\n"])
+def test_PR_05_a_key_in_base64_of_many_lines(end: str) -> None:
+    key = (
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join([HEX[:64]] * 6) + "\n-----END RSA PRIVATE KEY-----\n"
+    )
+    lines = base64.encodebytes(key.encode()).decode().strip().split("\n")
+    assert (
+        Redactor().text(f"$ base64 id{end}{end.join(lines)}{end}$")
+        == f"$ base64 id{end}[redacted:base64]{end}$"
+    )
+
+
+@pytest.mark.parametrize("levels", range(5))
+def test_PR_05_a_field_in_json_in_json(levels: int) -> None:
+    said = json.dumps({"user": "x", "password": VALUE})
+    for _ in range(levels):
+        said = json.dumps({"said": said})
+    clean = Redactor().text(said)
+    assert VALUE not in clean
+    for _ in range(levels):
+        clean = json.loads(clean)["said"]
+    assert json.loads(clean)["user"] == "x"
 
 
 VALUE = "Mptt0JlVGlAelo1OwzfWsU"
@@ -102,12 +171,72 @@ SAID = [
     '[["X-Api-Key", "{}"]]',
     "my password is {}",
     "The API key is {}.",
+    "The secret key is `{}`",
+    "const token = `{}`;",
+    ":password => '{}'",
+    "('password', '{}')",
+    "{{b'password': b'{}'}}",
+    'user.setPassword("{}")',
+    "**Password:** {}",
+    "| password | {} |",
+    "passphrase '{}'",
+    "Use the token {} to log in",
+    "ENV API_TOKEN {}",
+    "API_KEY\t{}",
+    "aws configure set aws_secret_access_key {}",
+    "password: |\n  {}\n",
+    "api_keys:\n  - {}\n",
+    "- name: DB_PASSWORD\n  value: {}\n",
+    '<ns:password type="x">{}</ns:password>',
+    "<password><![CDATA[{}]]></password>",
+    '<add key="ApiKey" value="{}" />',
+    'form-data; name="password"\r\n\r\n{}\r\n',
+    'form-data; name="api_key"\r\nContent-Type: text/plain\r\n\r\n{}\r\n',
+    "ansible_ssh_pass={}",
+    "db.pass={}",
+    '{{"passcode":"{}"}}',
+    '{{"encryptionKey":"{}"}}',
+    '{{"passwords":["{}"]}}',
+    '{{"auths":{{"x.io":{{"auth":"{}"}}}}}}',
+    '{{"kty":"RSA","d":"{}"}}',
+    "DD-APPLICATION-KEY: {}",
+    "X-Functions-Key: {}",
+    "Authentication: {}",
+    'Authorization: Digest username="u", nonce="n", response="{}"',
+    'Authorization: Hawk id="a1", ts="1", mac="{}"',
+    "Authorization: SharedKey account:{}",
+    "mysql -uroot -p{} db",
+    "sshpass -p {} ssh u@h",
+    "docker login -u me -p {} r.x.io",
+    "redis-cli -a {} ping",
+    "openssl enc -pass pass:{}",
+    "CREATE USER u IDENTIFIED BY '{}';",
+    "ALTER USER u WITH PASSWORD '{}';",
+    "db.x.io:5432:app:me:{}",
+    "jdbc:oracle:thin:scott/{}@//h:1521/x",
+    "https://x.io/?jwt={}",
+    "https://x.io/?session_id={}&a=b",
+    "https://x.io/?SAMLResponse={}",
+    "https%3A%2F%2Fu%3A{}%40h.io%2F",
+    r"https:\/\/u:{}@h.io\/x",
+    "https://discord.com/api/v10/webhooks/123456789012345678/{}",
+    "https://hooks.zapier.com/hooks/catch/1234567/{}/",
+    "Private-Lines: 1\n{}\nPrivate-MAC: ab",
+    "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
 ]
 
 
 @pytest.mark.parametrize("text", SAID)
 def test_PR_05_a_value_that_the_words_before_it_tell(text: str) -> None:
     assert VALUE not in Redactor().text(text.format(VALUE))
+
+
+@pytest.mark.parametrize(
+    "password", ["p@ss9w0rd!xK", "aB3/xY7+q==", "aB3'xY7qZZ1", "p%40ss%2Fw0rd9", "hunter2"]
+)
+def test_PR_05_a_password_with_signs_in_a_url(password: str) -> None:
+    clean = Redactor().text(f"DSN=amqp://user:{password}@host:5672/v and more")
+    assert clean == "DSN=amqp://user:[redacted:password]@host:5672/v and more"
 
 
 def test_PR_05_a_quoted_password_with_signs() -> None:
@@ -122,6 +251,15 @@ def test_PR_05_a_quoted_password_with_signs() -> None:
         {"name": "API_KEY", "value": VALUE},
         {"auths": {"x.io": {"auth": VALUE}}},
         {"API Key": VALUE},
+        {"key": "API_KEY", "value": VALUE},
+        {"Key": "DB_PASSWORD", "Value": VALUE},
+        {"passwords": [VALUE]},
+        {"api_keys": ["x", VALUE]},
+        {"password": {"value": VALUE}},
+        {"cookies": [{"name": "sid", "value": VALUE, "path": "/"}]},
+        {"kty": "RSA", "n": "x", "d": VALUE},
+        {"kty": "oct", "k": VALUE},
+        {"identityToken": VALUE},
     ],
 )
 def test_PR_05_pairs_of_a_name_and_a_value(data: Any) -> None:
@@ -165,6 +303,21 @@ HARMLESS = [
     "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "a/very/long/path/that/has/many/parts/and/no/secret/in/it.txt",
     "fingerprint 2b:9c:11:aa and port 8080:9090",
+    "const token = process.env.GITHUB_TOKEN_2;",
+    "token = local.github_token_v2",
+    "SSH_KEY_PATH=~/.ssh/id_ed25519",
+    'private_key_path = "/x/y1.pem"',
+    "tokenizer=cl100k_base tokenize=unicode61 token_count=12a45678",
+    "next_token: abc12345678901, pageToken=CAUQAA1234, nextPageToken: CAUQAA1234567, sync_token: abc12345678",
+    "api_key%3Dos.environ%5B%22API_KEY%22%5D password%3D%2A%2A%2A%2A%2A%2A%2A%2A max_tokens%3D2000%2C%20t",
+    "Bearer%20authentication%20is%20required",
+    r'{"token":"\u0120hello","logprob":-0.1}',
+    "mkdir -p /var/lib/app2 && ssh -p 2222 user@host && pytest -p no:cacheprovider",
+    "http://localhost:8080/a@b and https://x.io/@user/post-1234567890",
+    "pass: 12, fail: 3, test_pass=True",
+    "the token Base64UrlEncoder makes, the secret 3f2504e0-4f89-11d3-9a0c is no",
+    "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----",
+    r"C:\new\table\x41\u0041 100%2 %zz",
 ]
 
 
@@ -285,6 +438,17 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
     [
         *("password", "a-", "token=", "token=a-(", "://", "-eyJ", "sk-", "A", 'pwd":"'),
         *("A_", "--a-", "-u ", "--user a", "token is ", "x-a-", "<secret>", "authorization: a "),
+        *(
+            "login ",
+            "mysql a -p",
+            "x:*:a:a:",
+            "jdbc:oracle:a:a/",
+            "identified by '",
+            "%3a",
+            "\\n",
+            "api_key a ",
+        ),
+        *("Private-Lines: 1 ab ", "authorization: digest a", "aaaaaaaa/", "a:5432:a", "%5c", "pat.st.Mo"),
     ],
 )
 def test_no_text_takes_more_than_linear_time(word: str) -> None:
