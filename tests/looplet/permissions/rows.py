@@ -72,6 +72,13 @@ def hook_rows(base):
         .on_event(test_hook.before(ToolCall("pay")))
         .is_block()
     )
+    told = PermissionEngine()
+    PermissionHook(told).on_event(
+        EventPayload(LifecycleEvent.PRE_TOOL_USE, tool_call=ToolCall("pay"), step_num=3)
+    )
+    yield told.audit[0].step == 3
+    judges = type("Judges", (), {"evaluate": PermissionEngine().evaluate})()
+    yield not PermissionHook(judges).check_done_permission(ToolCall("done"), None).is_block()
     nested = test_hook.Asked()
     call = ToolCall("pay", {"to": [{"a": 1}]})
     nested.hook.on_event(test_hook.before(call))
