@@ -112,9 +112,9 @@ class Redactor:
         lower = text.lower()
         runs = _long_runs(lower.encode("utf-8", "surrogatepass"))
         # Two shapes may share a hint, and a shape may have two in one text: each is tried once.
-        hinted = [shape for hint, shape in _HINTED if hint in lower]
+        hinted = _hinted(_HINTED, lower)
         if runs:
-            hinted += [shape for hint, shape in _HINTED_ALONE if hint in runs] + _UNHINTED
+            hinted += _hinted(_HINTED_ALONE, runs) + _UNHINTED
         for shape in {id(shape): shape for shape in hinted}.values():
             found += _of_shape(shape, text)
         if depth < _DEEPEST:
@@ -229,8 +229,16 @@ class Redactor:
         return bool(self.find(_readable(b"\n".join(_decoded(letters[skipped:]) for skipped in (1, 2, 3)))))
 
 
-_HINTED = tuple((hint, shape) for shape in SHAPES for hint in shape.hints if not shape.alone)
-_HINTED_ALONE = tuple((hint, shape) for shape in SHAPES for hint in shape.hints if shape.alone)
+def _by_hint(*, alone: bool) -> dict[str, list[Shape]]:
+    """Which shapes to try on a text that has a hint."""
+    found: dict[str, list[Shape]] = {}
+    for shape in SHAPES:
+        for hint in shape.hints if shape.alone is alone else ():
+            found.setdefault(hint, []).append(shape)
+    return found
+
+
+_HINTED, _HINTED_ALONE = _by_hint(alone=False), _by_hint(alone=True)
 _UNHINTED = [shape for shape in SHAPES if not shape.hints]
 _ASCII = bytes(byte if byte < 0x80 else ord(" ") for byte in range(256))
 _LONG_RUN = b"x" * 16
@@ -258,6 +266,10 @@ def _hints() -> tuple[str, ...]:
     words = {*TELLING_WORDS, *(hint for shape in SHAPES for hint in shape.hints)}
     # A word that holds another one need not be looked for.
     return tuple(sorted(w for w in words if not any(o in w for o in words - {w})))
+
+
+def _hinted(shapes: dict[str, list[Shape]], text: str) -> list[Shape]:
+    return [shape for hint, found in shapes.items() if hint in text for shape in found]
 
 
 def _is_credential(name: str, value: object) -> bool:
