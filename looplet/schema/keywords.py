@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from looplet.schema.given import add_below, count_of, regex_of, tests_of, wrong_word
-from looplet.schema.words import OK, TYPES, Found, Test, is_type, same, shown
+from looplet.schema.given import add_below, count_of, regex_of, tests_by_name, tests_of, wrong_word
+from looplet.schema.words import OK, TYPES, Found, Test, is_type, key_of, same, shown
 from looplet.text import escape_terminal
 from looplet.values import bounded
 
@@ -88,14 +88,23 @@ def _multiple(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
     def test(value: object) -> Found:
         if type(value) is bool or not isinstance(value, (int, float)):
             return OK
-        # Through the quotient: 0.3 % 0.1 is not 0 in floating point.
-        quotient = (
-            value / given if isinstance(value, float) or isinstance(given, float) else value % given == 0
-        )
-        whole = quotient if isinstance(quotient, bool) else abs(quotient - round(quotient)) < 1e-9
+        if isinstance(value, float) or isinstance(given, float):
+            whole = _divides(given, value)
+        else:
+            whole = value % given == 0
         return OK if whole else [("", f"expected a multiple of {given}, got {shown(value)}")]
 
     return test
+
+
+def _divides(step: float, value: float) -> bool:
+    from fractions import Fraction  # brings decimal; few schemas ask for it
+
+    try:
+        # As they are written: 0.3 is three times 0.1, though 0.3 % 0.1 is not 0 in floating point.
+        return (Fraction(repr(value)) / Fraction(repr(step))).denominator == 1
+    except ValueError:  # NaN and infinity, which JSON does not have
+        return False
 
 
 def _size(kinds: tuple[type, ...], word: str, least: bool, unit: str) -> Build:
@@ -179,12 +188,12 @@ def _unique(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
     def test(value: object) -> Found:
         if not given or not isinstance(value, (list, tuple)):
             return OK
-        seen: dict[str, list[object]] = {}
+        seen: set[Hashable] = set()
         for number, item in enumerate(value):
-            alike = seen.setdefault(shown(item), [])
-            if any(same(item, other) for other in alike):
+            key = key_of(item)
+            if key in seen:
                 return [(f"[{number}]", "appears twice")]
-            alike.append(item)
+            seen.add(key)
         return OK
 
     return test
@@ -243,6 +252,17 @@ def _if(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
     return lambda value: otherwise(value) if condition(value) else then(value)
 
 
+def _dependent_schemas(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
+    tests = tests_by_name(given, at, "dependentSchemas", compiler)
+
+    def test(value: object) -> Found:
+        if not isinstance(value, dict):
+            return OK
+        return [one for name, test in tests.items() if name in value for one in test(value)]
+
+    return test
+
+
 def _ref(given: Any, schema: Schema, compiler: Compiler, at: str) -> Test:
     if not isinstance(given, str):
         raise wrong_word(at, "$ref", "a text such as '#/$defs/NAME'", given)
@@ -275,5 +295,6 @@ KEYWORDS: dict[str, Build] = {
     "oneOf": _one_of,
     "not": _not,
     "if": _if,
+    "dependentSchemas": _dependent_schemas,
 }
 """Keyword to builder, in the order in which their tests run: the type comes first."""

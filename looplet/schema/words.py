@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
 from looplet.text import escape_terminal
@@ -58,6 +58,17 @@ def same(one: object, other: object) -> bool:
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     return one == other
+
+
+def key_of(value: object) -> Hashable:
+    """The same for values that are the `same`, and for no others."""
+    if isinstance(value, bool):
+        return bool, value
+    if isinstance(value, dict):
+        return dict, frozenset((name, key_of(item)) for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return list, tuple(map(key_of, value))
+    return value if value is None or isinstance(value, (str, int, float)) else (type(value), repr(value))
 
 
 def shown(value: object) -> str:

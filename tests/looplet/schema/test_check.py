@@ -94,6 +94,16 @@ MORE = {
     "an escaped reference": ({"$defs": {"a/b~": {"type": "null"}}, "$ref": "#/$defs/a~1b~0"}, None, 1, 1),
     "multipleOf": ({"multipleOf": 0.1}, 0.3, 0.35, 1),
     "multipleOf a huge number": ({"multipleOf": 3}, 3 * 10**40, 3 * 10**40 + 1, 1),
+    "multipleOf of what is hardly more than nothing": ({"multipleOf": 7}, 0.0, 1e-12, 1),
+    "multipleOf of nearly all that a float holds": ({"multipleOf": 0.3}, 1e308 * 1.5, 1e308, 1),
+    "uniqueItems across the kinds of numbers": ({"uniqueItems": True}, [1, True, "1"], [1, 1.0], 1),
+    "uniqueItems of objects": (
+        {"uniqueItems": True},
+        [{"a": 1, "b": True}, {"a": 1, "b": 1}],
+        [{"a": 1, "b": 2}, {"b": 2.0, "a": 1}],
+        1,
+    ),
+    "dependentSchemas": ({"dependentSchemas": {"a": {"required": ["b"]}}}, {"b": 1}, {"a": 1}, 1),
     "true": (True, 1, None, 0),
     "false": (False, None, 1, 1),
 }
