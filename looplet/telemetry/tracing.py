@@ -98,6 +98,16 @@ def _still_open() -> tuple[tuple[Tracer, Span], ...]:
     return tuple([entry for entry in _open.get() if entry[1].end_time is None])
 
 
+def _started(tracer: Tracer, name: str, about: dict[str, Any], parent: Span | None) -> Span:
+    """A span inside *parent*, or inside the current one where a tracer's own `start_span` takes no parent."""
+    if type(tracer).start_span is not Tracer.start_span:
+        from inspect import signature  # which is slow to load, and mostly not needed
+
+        if "parent" not in signature(tracer.start_span).parameters:
+            return tracer.start_span(name, attributes=about)
+    return tracer.start_span(name, attributes=about, parent=parent)
+
+
 def _is_around(span: Span, call: ToolCall | None) -> bool:
     """Whether *span* may be around what the body of *call* does: not one of another call of its batch."""
     whose = span.attributes.get("call_id")
@@ -124,7 +134,7 @@ class ModelSpans(RunObserver):
         """Open the span."""
         about = {"step": step, "method": request.method, "purpose": request.purpose}
         name = f"llm.call.step_{step}"
-        self._span = self.tracer.start_span(name, attributes=about, parent=self._around)
+        self._span = _started(self.tracer, name, about, self._around)
 
     def model_called(self, call: ModelCall) -> None:
         """Close the span with the model's name, its tokens, and the error if it failed."""
@@ -178,8 +188,7 @@ class TracingHook(RunObserver):
     def tool_started(self, step: int, call: ToolCall) -> None:
         """Open the span of a call."""
         about = {"tool": call.tool, "step": step, "call_id": call.call_id}
-        span = self.tracer.start_span(f"tool.{call.tool}", attributes=about, parent=self._run())
-        self._tools[call.call_id] = span
+        self._tools[call.call_id] = _started(self.tracer, f"tool.{call.tool}", about, self._run())
 
     def step_taken(self, step: Step) -> None:
         """Close the span of a call, if it is still open."""
@@ -239,13 +248,16 @@ class TracingHook(RunObserver):
         if not told:
             # The tool did not run, or nobody told when it began: it ends now and took what it says.
             span.end_time, span.start_time = span.start_time, span.start_time - seconds
-        self.tracer.end_span(span)
+        status = "error" if result.error else "ok"
+        about: dict[str, Any] = {"has_error": bool(result.error), "duration_ms": result.duration_ms}
+        if result.error:
+            about["error"] = result.error
+        if decisions := self._decisions.get(call.call_id):
+            about["decisions"] = list(decisions)
+        if not told or span.end_time is None:
+            self.tracer.end_span(span, status=status, attributes=about)
         if result.duration_ms and span.end_time is not None:
             # Calls of one batch become steps together; each one's end is its own.
             span.end_time = min(span.end_time, span.start_time + seconds)
-        span.status = "error" if result.error else "ok"
-        span.attributes |= {"has_error": bool(result.error), "duration_ms": result.duration_ms}
-        if result.error:
-            span.attributes["error"] = result.error
-        if decisions := self._decisions.get(call.call_id):
-            span.attributes["decisions"] = list(decisions)
+        span.status = status  # once more: a hook may have changed the result since
+        span.attributes |= about

@@ -21,9 +21,12 @@ from looplet import (
     Step,
     ToolCall,
     ToolSpec,
+    Tracer,
+    TracingHook,
     composable_loop,
 )
 from looplet.permissions import PermissionOutcome
+from looplet.telemetry import Span
 from looplet.tools import BaseToolRegistry
 
 GREET = json.dumps({"tool": "greet", "args": {"name": "Ann"}, "reasoning": "say hi"})
@@ -188,3 +191,27 @@ def test_a_tool_that_is_described_anew_is_shown_so_in_the_next_prompt() -> None:
     assert "Greet, once more." not in prompts[0]
     assert "Greet, once more." in prompts[1]
     assert tools.tool_schemas()[0]["description"] == "Greet, once more."
+
+
+class Exported(Tracer):
+    """Tells of each span, with the signatures that a tracer always had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def start_span(self, name: str, *, attributes: dict[str, Any] | None = None) -> Span:
+        self.told.append(name)
+        return super().start_span(name, attributes=attributes)
+
+    def end_span(self, span: Span, *, status: str = "ok", attributes: dict[str, Any] | None = None) -> None:
+        self.told.append(f"/{span.name}")
+        super().end_span(span, status=status, attributes=attributes)
+
+
+def test_a_tracer_that_knows_of_no_parent_gets_every_span() -> None:
+    tracer = Exported()
+    take(GREET, DONE, hooks=[TracingHook(tracer)], config=LoopConfig(tracer=tracer))
+    inner = ["llm.call.step_1", "tool.greet", "llm.call.step_2", "tool.done"]
+    assert tracer.told == ["loop.run", *(one for name in inner for one in (name, f"/{name}")), "/loop.run"]
+    assert [span.name for span in tracer.root_spans[0].children] == inner
