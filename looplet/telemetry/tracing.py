@@ -128,7 +128,7 @@ class ModelSpans(RunObserver):
 
     def run_started(self, task: object, *, run_id: str) -> None:
         """Remember which span the run is in."""
-        self._around = self.tracer.current_span
+        self._around = self.tracer.current_span if isinstance(self.tracer, Tracer) else None
 
     def model_asked(self, step: int, request: Request) -> None:
         """Open the span."""

@@ -215,3 +215,24 @@ def test_a_tracer_that_knows_of_no_parent_gets_every_span() -> None:
     inner = ["llm.call.step_1", "tool.greet", "llm.call.step_2", "tool.done"]
     assert tracer.told == ["loop.run", *(one for name in inner for one in (name, f"/{name}")), "/loop.run"]
     assert [span.name for span in tracer.root_spans[0].children] == inner
+
+
+def test_an_object_that_starts_and_ends_spans_is_tracer_enough_for_the_config() -> None:
+    class Bridge:
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def start_span(self, name: str, *, attributes: dict[str, Any] | None = None) -> str:
+            self.told.append(name)
+            return name
+
+        def end_span(
+            self, span: str, *, status: str = "ok", attributes: dict[str, Any] | None = None
+        ) -> None:
+            self.told.append(f"/{span} {status}")
+
+    bridge: Any = Bridge()
+    take(GREET, DONE, config=LoopConfig(tracer=bridge))
+    assert bridge.told == [
+        f"{edge}llm.call.step_{n}{end}" for n in (1, 2) for edge, end in (("", ""), ("/", " ok"))
+    ]
