@@ -25,13 +25,13 @@ _STRONG_FIELD = rf"(?i)(?:.*[_.-])?(?:{_STRONG})"
 _WEAK_FIELD = rf"(?i)(?!(?:page|next|cursor|continuation|sync))(?:[a-z0-9]+[_.-])?(?:{_WEAK})"
 _CAMEL = r"(?<=[a-z0-9])(?=[A-Z])"
 _HEADER = (
-    r"(?i)(?:proxy-)?authorization|(?:set-)?cookie2?"
+    r"(?i)(?:proxy-)?auth(?:orization|entication(?:-info)?)|(?:set-)?cookie2?"
     r"|(?:x-)?(?:[a-z0-9]+-)*(?:api-?key|auth|token|secret|password"
     r"|signature|credential|csrf|session)(?:-[a-z0-9]+)*|(?:[a-z0-9]+-)+(?:subscription|functions?|application|master|access|private|rapidapi|service)-key"
     r"|openai-(?:organization|project)|x-amz-.*"
 )
 _QUERY = (
-    rf"(?i)(?:{_STRONG}|{_WEAK}|key|code|auth|session_?id|saml(?:request|response)"
+    rf"(?i)(?:{_STRONG}|{_WEAK}|key|hapikey|code(?:_verifier)?|auth|s(?:ession_?)?id|(?:client_)?assertion|saml(?:request|response)"
     r"|x-amz-(?:signature|credential|security-token)|x-goog-signature)"
 )
 _RANDOM = r"(?=\S*\d)(?=\S*[A-Za-z])[^\s\\]{8,}"

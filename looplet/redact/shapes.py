@@ -263,9 +263,12 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "assigned",
-        ("_key", "_pass", "_pat", "_auth", "_jwt", "pass"),
-        rf"(?:{_VARIABLE}|\b_auth(?:Token)?|(?<![A-Za-z])pass)\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}",
+        ("_key", "_pass", "_pat", "_auth", "_jwt"),
+        rf"(?:{_VARIABLE}|\b_auth(?:Token)?)\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}",
         random=True,
+    ),
+    Shape(
+        "assigned", ("pass",), rf"pass(?<![A-Za-z]pass)\s{{0,5}}[=:]\s{{0,5}}(?:{_QUOTE})?{_RUN}", random=True
     ),
     Shape(
         "said",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from looplet.redact import Redactor, is_secret_header, is_secret_query, known_secrets
@@ -14,10 +15,8 @@ from pytest_looplet.cassette.body import Body
 from pytest_looplet.cassette.encoding import bytes_of, shown, strict_json, style_of, styled
 from pytest_looplet.cassette.exchange import Headers, Reply, Request
 from pytest_looplet.cassette.one_line import OneLine
+from pytest_looplet.cassette.pieces import across, opened
 from pytest_looplet.cassette.tape import Scrubs
-
-_Leaf: TypeAlias = tuple[Any, Any, str]
-"""Where a text stands: its container, its key there, and the text."""
 
 
 def scrubs(redactors: Sequence[Callable[[str], str]] = ()) -> Scrubs:
@@ -98,23 +97,37 @@ def _body(redactor: Redactor, raw: bytes) -> bytes:
         try:
             value = strict_json(text)
         except ValueError:
-            value = None
-        style = style_of(value, raw) if value is not None else None
-        if style is not None:
+            return _lines(redactor, text).encode(code, "replace")
+        style = style_of(value, raw)
+        # A stream may also come as one list, whose items hold the pieces.
+        cut = isinstance(value, list) and bool(across(redactor, [value]))
+        if style is not None or cut:
             clean = redactor.value(value)
-            return raw if clean is value else styled(clean, style)
+            return raw if clean is value and not cut else styled(clean, style or "compact")
     clean_text = redactor.text(text)
     return raw if clean_text == text else clean_text.encode(code, "replace")
 
 
+def _lines(redactor: Redactor, text: str) -> str:
+    """JSON, one value a line: a stream too."""
+    lines = [(line, opened(line)) for line in text.split("\n")]
+    cut = across(redactor, [holder for _, holder in lines])
+    made = [json.dumps(holder[0]) if number in cut else line for number, (line, holder) in enumerate(lines)]
+    return redactor.text("\n".join(made))
+
+
 def _events(redactor: Redactor, raw: bytes) -> bytes:
-    """A stream of events: each by itself, then what a text says that runs over many of them."""
+    """A stream of events: first what a text says that runs over many of them, then each by itself."""
     made = shown(raw, events=True)
     if "events" not in made:
         return _body(redactor, raw)
-    made["events"] = [_event(redactor, event) for event in made["events"]]
-    made["rest"] = redactor.text(made.get("rest", ""))
-    _across(redactor, made["events"])
+    *events, rest = *made["events"], made.get("rest", "")
+    holders = [_data_of(event) for event in (*events, rest)]
+    cut = across(redactor, holders)
+    *made["events"], made["rest"] = (
+        _event(redactor, _with_data(event, holder[0]) if number in cut else event)
+        for number, (event, holder) in enumerate(zip((*events, rest), holders, strict=True))
+    )
     return bytes_of(made)
 
 
@@ -130,44 +143,20 @@ def _event(redactor: Redactor, event: Any) -> Any:
     return event if text == data else {**event, "data": text}
 
 
-def _across(redactor: Redactor, events: list[Any]) -> None:
-    """Take out, in place, the secrets that no event holds by itself."""
-    threads: dict[tuple[Any, ...], list[_Leaf]] = {}
-    for event in events:
-        if isinstance(event, dict) and isinstance(event["data"], OneLine):
-            for path, leaf in _leaves(event["data"].value, ()):
-                threads.setdefault(path, []).append(leaf)
-    for leaves in threads.values():
-        if len(leaves) > 1:
-            _cut(redactor, leaves)
+def _data_of(event: Any) -> list[Any]:
+    """What an event says, as the one item of a list, in which it can be changed."""
+    if isinstance(event, dict):
+        return [event["data"].value if isinstance(event["data"], OneLine) else event["data"]]
+    return opened("\n".join(_said(line) for line in event.split("\n") if line.startswith("data:")))
 
 
-def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], _Leaf]]:
-    """The texts in an event, each under a path that is the same for the pieces of one text."""
-    if isinstance(value, dict):
-        here = (*path, value["index"]) if isinstance(value.get("index"), int) else path
-        items: Any = value.items()
-    elif isinstance(value, list):
-        here, items = path, enumerate(value)
-    else:
-        return
-    for key, item in items:
-        below = (*here, key) if isinstance(value, dict) else here
-        if isinstance(item, str):
-            yield below, (value, key, item)
-        else:
-            yield from _leaves(item, below)
+def _said(line: str) -> str:
+    return line.removeprefix("data:").removeprefix(" ")
 
 
-def _cut(redactor: Redactor, leaves: list[_Leaf]) -> None:
-    joined = "".join(text for _, _, text in leaves)
-    for secret in reversed(redactor.find(joined)):
-        start = 0
-        for container, key, text in leaves:
-            first, last = max(secret.start - start, 0), min(secret.end - start, len(text))
-            if first < last:
-                put = secret.placeholder if secret.start >= start else ""
-                now: str = container[key]
-                # What stands behind this secret was cut already; what stands before it is as it was.
-                container[key] = now[:first] + put + now[last:]
-            start += len(text)
+def _with_data(event: Any, data: Any) -> Any:
+    if isinstance(event, dict):
+        return {**event, "data": data if isinstance(data, str) else OneLine(data)}
+    said = data if isinstance(data, str) else json.dumps(data)
+    others = [line for line in event.split("\n") if not line.startswith("data:")]
+    return "\n".join([*others, *(f"data: {line}" for line in said.split("\n"))])

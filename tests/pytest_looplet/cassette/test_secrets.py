@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ PLACES: dict[str, Any] = {
     "basic": ({"auth": ("user", PASSWORD)}, [PASSWORD]),
     "cookie": ({"headers": {"Cookie": f"session={OWN}; theme=dark"}}, [OWN]),
     "query": ({"params": {"key": OWN, "alt": "sse"}}, [OWN]),
+    "other tokens in query": (
+        {"params": {"hapikey": OWN, "session_id": OWN, "SAMLResponse": OWN, "app_key": OWN}},
+        [OWN],
+    ),
+    "forms of OAuth": ({"data": {"client_assertion": OWN, "code_verifier": OWN, "code": OWN}}, [OWN]),
     "token in query": ({"params": {"access_token": OWN}}, [OWN]),
     "JSON": ({"json": {"messages": [{"role": "user", "content": f"my key is {OPENAI}"}]}}, [OPENAI]),
     "JSON in JSON": (
@@ -163,6 +169,55 @@ def test_CA_02_a_credential_cut_in_pieces_by_a_stream(place: str, tmp_path: Path
     events = [json.loads(line[6:]) for line in played.splitlines() if line.startswith("data: ")]
     assert len(events) == b"".join(parts).count(b"data: ")
     assert "[redacted:" in played
+
+
+KEY = "-----BEGIN EC PRIVATE KEY-----\n" + "0a1B2c3D4e5F6g7H" * 4 + "\n-----END EC PRIVATE KEY-----"
+SAID = f'{{"text":"a\\n{GITHUB}","password":"{PASSWORD}"}}'
+
+
+def chunk(piece: str, **style: Any) -> str:
+    return json.dumps({"choices": [{"delta": {"content": piece}}]}, **style)
+
+
+FORMS: dict[str, Any] = {
+    "plain": lambda pieces: "".join(f"data: {chunk(p)}\n\n" for p in pieces),
+    "no blank": lambda pieces: "".join(f"data:{chunk(p)}\n\n" for p in pieces),
+    "with ids": lambda pieces: "".join(f"id: {n}\ndata: {chunk(p)}\n\n" for n, p in enumerate(pieces)),
+    "over two lines": lambda pieces: "".join(
+        "data: {chunk}\n\n".format(chunk=chunk(p).replace(" [", "\ndata: [")) for p in pieces
+    ),
+    "two styles": lambda pieces: "".join(
+        f"data: {chunk(p, separators=((',', ':'), (', ', ': '))[n % 2])}\n\n" for n, p in enumerate(pieces)
+    ),
+    "end is missing": lambda pieces: "\n\n".join(f"data: {chunk(p)}" for p in pieces),
+    "lines of JSON": lambda pieces: "".join(f"{chunk(p)}\n" for p in pieces),
+    "a list": lambda pieces: "[" + ",\r\n".join(chunk(p, indent=2) for p in pieces) + "]",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("said", [SAID, KEY], ids=["JSON", "key"])
+def test_CA_02_a_credential_cut_anywhere_in_a_stream_of_any_form(
+    form: str, said: str, tmp_path: Path
+) -> None:
+    kind = "application/json" if form in ("lines of JSON", "a list") else "text/event-stream"
+    cuts = [[said[:n], said[n:]] for n in range(1, len(said), 7)] + [list(said)]
+    bodies = iter([FORMS[form](pieces).encode() for pieces in cuts])
+    path = tmp_path / "a.looplet.yaml"
+    with (
+        RawServer(lambda asked: asked.send(next(bodies), [("Content-Type", kind)])) as server,
+        use_cassette(path, "rewrite"),
+    ):
+        for _ in cuts:
+            call(server.url, {})
+    with use_cassette(path):
+        played = [call(server.url, {}).text for _ in cuts]
+    for text in played:
+        pieces = re.findall(r'"content":\s*("(?:[^"\\]|\\.)*")', text.replace("\ndata: ", ""))
+        told = "".join(json.loads(piece) for piece in pieces)
+        assert "[redacted:" in told
+        for secret in (GITHUB[-20:], PASSWORD[-10:], KEY[40:90]):
+            assert secret not in told
 
 
 def test_values_of_the_environment_go_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
