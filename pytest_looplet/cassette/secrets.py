@@ -121,14 +121,14 @@ def _events(redactor: Redactor, raw: bytes) -> bytes:
     made = shown(raw, events=True)
     if "events" not in made:
         return _body(redactor, raw)
-    *events, rest = *made["events"], made.get("rest", "")
-    holders = [_data_of(event) for event in (*events, rest)]
+    events: list[Any] = [*made["events"], made.get("rest", "")]
+    holders = [_data_of(event) for event in events]
     cut = across(redactor, holders)
-    *made["events"], made["rest"] = (
+    clean = [
         _event(redactor, _with_data(event, holder[0]) if number in cut else event)
-        for number, (event, holder) in enumerate(zip((*events, rest), holders, strict=True))
-    )
-    return bytes_of(made)
+        for number, (event, holder) in enumerate(zip(events, holders, strict=True))
+    ]
+    return bytes_of({**made, "events": clean[:-1], "rest": clean[-1]})
 
 
 def _event(redactor: Redactor, event: Any) -> Any:
