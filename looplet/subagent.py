@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
+from copy import copy
 from hashlib import sha256
 from threading import Lock
 from typing import Any, TypeAlias
@@ -139,6 +140,11 @@ async def async_run_sub_loop(
 
 def clone_tools_excluding(parent_tools: Any, exclude: Collection[str]) -> BaseToolRegistry:
     """A registry of the same class as *parent_tools* (or made from a list) without the tools in *exclude*."""
+    twin: BaseToolRegistry
+    if not hasattr(parent_tools, "copy"):  # of the user's own: `_tools` is all that it must have
+        twin = copy(parent_tools)
+        twin._tools = {name: spec for name, spec in parent_tools._tools.items() if name not in exclude}
+        return twin
     twin = tools_from(parent_tools) if isinstance(parent_tools, (list, tuple)) else parent_tools.copy()
     for name in exclude:
         twin.remove(name)
@@ -183,7 +189,7 @@ class _SubAgent:
         if self.parent is not None and self.parent.plan.config.skills:
             left_out |= SHELF_TOOLS  # what they would add goes to the run around it
         registry = clone_tools_excluding(given, left_out)
-        if name not in registry.tool_names:
+        if name not in registry._tools:
             registry.register(tool(name=name)(done))
         return registry
 

@@ -60,7 +60,10 @@ class Skill:
                     "rename it or pass replace=True"
                 )
         for spec in self.tools:
-            registry.register(spec, replace=replace)
+            if replace:
+                registry.register(spec, replace=True)
+            else:  # a subclass may have a `register` of its own, that takes no more than a tool
+                registry.register(spec)
         return len(self.tools)
 
     def tool_names(self) -> list[str]:

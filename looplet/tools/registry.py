@@ -67,7 +67,7 @@ class BaseToolRegistry:
 
     def _register(self, spec: ToolSpec) -> None:
         """Add a tool or replace the one of that name: the older spelling of `register`."""
-        self.register(spec, replace=True)
+        BaseToolRegistry.register(self, spec, replace=True)  # a subclass's own may take no more than a tool
 
     @property
     def tool_names(self) -> list[str]:

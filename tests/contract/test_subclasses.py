@@ -18,14 +18,18 @@ from looplet import (
     PermissionEngine,
     PermissionHook,
     SessionLog,
+    Skill,
     Step,
     ToolCall,
+    ToolResult,
     ToolSpec,
     Tracer,
     TracingHook,
     composable_loop,
+    run_sub_loop,
 )
 from looplet.permissions import PermissionOutcome
+from looplet.subagent import clone_tools_excluding
 from looplet.telemetry import Span
 from looplet.tools import BaseToolRegistry
 
@@ -236,3 +240,55 @@ def test_an_object_that_starts_and_ends_spans_is_tracer_enough_for_the_config() 
     assert bridge.told == [
         f"{edge}llm.call.step_{n}{end}" for n in (1, 2) for edge, end in (("", ""), ("/", " ok"))
     ]
+
+
+class Counted(BaseToolRegistry):
+    """Overrides what one registers with, in the signature that it always had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registered: list[str] = []
+
+    def register(self, spec: ToolSpec) -> None:  # type: ignore[override]
+        self.registered.append(spec.name)
+        super().register(spec)
+
+
+def test_a_registry_with_a_register_of_its_own_takes_a_skill_and_the_older_spelling() -> None:
+    tools = Counted()
+    first, second = (ToolSpec(name, "Look.", {}, lambda: 1) for name in ("look", "see"))
+    assert Skill("eyes", tools=[first]).register(tools) == 1
+    tools._register(second)
+    tools._register(second)
+    assert (tools.tool_names, tools.registered) == (["look", "see"], ["look"])
+
+
+class Minimal:
+    """A registry of nothing but what the loop calls."""
+
+    def __init__(self, specs: list[ToolSpec]) -> None:
+        self._tools = {spec.name: spec for spec in specs}
+
+    def tool_catalog_text(self) -> str:
+        return f"You have {', '.join(self._tools)}."
+
+    def tool_schemas(self) -> list[dict[str, Any]]:
+        return [spec.to_api_schema() for spec in self._tools.values()]
+
+    def dispatch(self, call: ToolCall, *, ctx: Any = None) -> ToolResult:
+        spec = self._tools.get(call.tool)
+        if spec is None:
+            return ToolResult(call.tool, "", None, f"no {call.tool} here")
+        return ToolResult(call.tool, "of mine", spec.execute(**call.args))
+
+    def dispatch_batch(self, calls: list[ToolCall], *, ctx: Any = None) -> list[ToolResult]:
+        return [self.dispatch(call, ctx=ctx) for call in calls]
+
+
+def test_a_registry_of_the_users_own_is_cloned_for_a_sub_agent() -> None:
+    parent = Minimal(list(greeter()._tools.values()))
+    twin = clone_tools_excluding(parent, ["greet"])
+    assert isinstance(twin, Minimal)
+    assert (list(twin._tools), list(parent._tools)) == (["done"], ["greet", "done"])
+    ended = run_sub_loop(Prompts([GREET, DONE]), {"goal": "greet"}, parent, state_mutating_tools=["look"])
+    assert [step["result"]["args"] for step in ended["steps"]] == ["of mine", "of mine"]
