@@ -181,7 +181,8 @@ class Ledger:
     def pytest_testnodedown(self, node: Any) -> None:
         """Learn from a worker of xdist what it set out to judge."""
         output = getattr(node, "workeroutput", {})
-        plan_of(node.config).merge(output.get("looplet_plan", ()))
+        if "looplet_plan" in output:
+            plan_of(node.config).merge(output["looplet_plan"])
         if "looplet_rules" in output:
             from pytest_looplet.rule_use import RuleUse, note_use
 

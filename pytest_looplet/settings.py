@@ -140,7 +140,7 @@ def _read(config: pytest.Config) -> Settings:
         provider_retries=_provider_retries(config),
         threshold=threshold,
         thresholds=thresholds,
-        require_all=bool(config.getoption("looplet_require_all")),
+        require_all=_require_all(config),
         baseline=_path(config, "baseline"),
         accept=_accept(config),
         tolerances=_tolerances(config),
@@ -165,6 +165,15 @@ def _refuse_empty(config: pytest.Config) -> None:
         if config.getoption(f"looplet_{name}") == "":
             shown = f"--looplet-{name.replace('_', '-')}"
             raise pytest.UsageError(f"{shown}= is empty: give it a value, or leave the option out")
+
+
+def _require_all(config: pytest.Config) -> bool:
+    wanted = bool(config.getoption("looplet_require_all"))
+    if wanted and config.getoption("lf", False):
+        raise pytest.UsageError(
+            "--looplet-require-all cannot know what --lf leaves out: it does not even look into whole files"
+        )
+    return wanted
 
 
 def _text(config: pytest.Config, name: str) -> str | None:

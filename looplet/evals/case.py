@@ -96,8 +96,8 @@ def _parse(value: object, source: str) -> Case:
         if given is not None and not _fits(name, given):
             raise CaseError(f"{source}: {name} must be {_names(FIELDS[name])}, not {_show(given)}")
     identity = str(value["id"])
-    if not identity.strip() or re.search(r"[\x00-\x1f\x7f]", identity):
-        raise CaseError(f"{source}: the id {identity!r} is empty or holds control characters")
+    if not identity.strip() or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", identity):
+        raise CaseError(f"{source}: the id {identity!r} is empty or holds control or half characters")
     return Case(
         id=identity,
         task=value["task"],
@@ -155,7 +155,7 @@ def read_json_cases(path: Path) -> list[Row]:
         CaseError: the file cannot be read or is no JSON; the text names file and line.
     """
     text = read_text(path)
-    if path.suffix == ".jsonl":
+    if path.suffix.lower() == ".jsonl":
         return [
             (_decode(line, path, number), f"{path}:{number}")
             for number, line in enumerate(text.split("\n"), 1)

@@ -134,9 +134,11 @@ def json_expectations(place: Path) -> Expected:
     """
     files = [place] if place.is_file() else sorted(file for file in place.iterdir() if file.is_file())
     for file in files:
-        if file.suffix in (".yaml", ".yml"):
+        if file.suffix.lower() in (".yaml", ".yml"):
             raise CaseError(f"{file}: YAML is read by the command looplet eval, not by python -m looplet")
-    rows = [row for file in files if file.suffix in (".json", ".jsonl") for row in read_json_cases(file)]
+    rows = [
+        row for file in files if file.suffix.lower() in (".json", ".jsonl") for row in read_json_cases(file)
+    ]
     return {case.id: case.expected for case in parse_cases(rows)}.get
 
 

@@ -26,7 +26,7 @@ def cases_in(place: Path) -> list[Case]:
         CaseError: a file or a case is wrong; the text names file and line.
     """
     files = [place] if place.is_file() else sorted(place.glob("*"))
-    files = [file for file in files if file.suffix in SUFFIXES and file.is_file()]
+    files = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
     return parse_cases(row for file in files for row in _rows(file))
 
 
@@ -42,7 +42,7 @@ def cases_listed(values: object, where: str) -> list[Case]:
 
 
 def _rows(file: Path) -> list[Row]:
-    if file.suffix in (".json", ".jsonl"):
+    if file.suffix.lower() in (".json", ".jsonl"):
         return read_json_cases(file)
     from pytest_looplet.evals.yaml_cases import yaml_rows
 

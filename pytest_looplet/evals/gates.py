@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -57,8 +58,8 @@ class GateItem(pytest.Item):
             raise EvalFailed(found.text)
 
     def reportinfo(self) -> tuple[object, int | None, str]:  # type: ignore[override]
-        """The file, and the name."""
-        return self.path, None, self.name
+        """The file and the name; its line is asked for when a mark skips it."""
+        return self.path, 0, self.name
 
 
 def judge(planned: PlannedEval, rows: Sequence[Facts], require_all: bool) -> SuiteVerdict | None:
@@ -120,16 +121,22 @@ def _report(config: pytest.Config, planned: PlannedEval, found: SuiteVerdict | N
 
 
 class SilentGates:
-    """In a worker of xdist: gates pass through their phases, and nothing is reported."""
+    """In a worker of xdist: gates pass through their phases, and only trouble on the way is reported."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Set the gate up and take it down, so that the fixtures around it live as long as they should."""
         if not isinstance(item, GateItem):
             return None
-        for phase in (
-            lambda: item.ihook.pytest_runtest_setup(item=item),
-            lambda: item.ihook.pytest_runtest_teardown(item=item, nextitem=nextitem),
-        ):
-            pytest.CallInfo.from_call(phase, when="setup")
+        _pass_through(item, "setup")
+        _pass_through(item, "teardown", nextitem=nextitem)
         return True
+
+
+def _pass_through(item: pytest.Item, when: Literal["setup", "teardown"], **more: pytest.Item | None) -> None:
+    hook = getattr(item.ihook, f"pytest_runtest_{when}")
+    leaves = pytest.exit.Exception, KeyboardInterrupt
+    call = pytest.CallInfo.from_call(functools.partial(hook, item=item, **more), when, reraise=leaves)
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    if not report.passed:
+        item.ihook.pytest_runtest_logreport(report=report)

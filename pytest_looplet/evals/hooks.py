@@ -25,6 +25,7 @@ from pytest_looplet.evals.noting import blame_for, complete, item_name, note_exc
 from pytest_looplet.evals.ordering import put_in_order
 from pytest_looplet.evals.outcome import provider_failure
 from pytest_looplet.evals.perform import see_to_it
+from pytest_looplet.evals.phases import is_skipped
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.evals.sparing import may_be_spared, spared_key
 from pytest_looplet.evals.thresholds import threshold_of, unknown_names
@@ -74,7 +75,7 @@ class EvalHooks:
             cell, module = cell_of(item), item.parent.nodeid if item.parent else ""
             if cell is not None:
                 plan.evals[module, item_name(item)].selected[cell.id] = None
-            if isinstance(item, GateItem):
+            if isinstance(item, GateItem) and not is_skipped(item):
                 plan.evals[module, item.eval_name].gate = item.nodeid
         # In a worker of xdist the controller says so, at the end.
         told_here = not session.testsfailed and not hasattr(session.config, "workerinput")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
+from types import FunctionType, MethodType
 from typing import Any
 
 import pytest
@@ -31,6 +33,17 @@ NOT_IN_EACH = """{path}: with --dist=each every environment judges the same case
 Run pytest once for each environment, with -n or without"""
 
 
+def _would_not_run(value: object) -> str:
+    """Why pytest would pass over an eval, with a warning at most; empty if it would not."""
+    function = value
+    while not isinstance(function, FunctionType | MethodType):
+        inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
+        if inner is None:
+            return f"is a {type(value).__name__} and no function: write a def"
+        function = inner
+    return "yields: let it return its verdict" if inspect.isgeneratorfunction(function) else ""
+
+
 class EvalModule(pytest.Module):
     """A file of evals: its functions `eval_*`, once for each cell, as plain pytest items.
 
@@ -48,12 +61,26 @@ class EvalModule(pytest.Module):
         """The items; the fixtures `ctx` and `llm` exist in this file only.
 
         Raises:
-            pytest.Collector.CollectError: each process of xdist would judge the same cases.
+            pytest.Collector.CollectError: each process of xdist would judge the same cases, or there are
+                evals in a form that would never run.
         """
         if runs_all_in_each(self.config):
             raise self.CollectError(NOT_IN_EACH.format(path=self.nodeid))
-        self.obj._looplet_ctx, self.obj._looplet_llm = injected.ctx, injected.llm
-        return [*super().collect(), *self._gates()]
+        try:
+            self.obj._looplet_ctx, self.obj._looplet_llm = injected.ctx, injected.llm
+        except pytest.skip.Exception:
+            plan_of(self.config).skipped[self.nodeid] = None
+            raise
+        for name, value in vars(self.obj).items():
+            if is_eval(self.obj, name, value) and (flaw := _would_not_run(value)):
+                raise self.CollectError(f"{self.nodeid}: {name} {flaw}")
+        found = list(super().collect())
+        for item in found:
+            if isinstance(item, pytest.Class) and any(name.startswith("eval_") for name in dir(item.obj)):
+                raise self.CollectError(
+                    f"{self.nodeid}: the evals in class {item.name} would not run: write them as functions"
+                )
+        return [*found, *self._gates()]
 
     def _gates(self) -> Iterable[GateItem]:
         for name, function in vars(self.obj).items():

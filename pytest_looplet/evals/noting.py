@@ -84,10 +84,12 @@ def complete(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
 
 def _refuse_to_skip(item: pytest.Item, report: pytest.TestReport) -> None:
     """A required eval that was skipped is red; one that was expected to fail and did is not skipped."""
-    if not hasattr(report, "wasxfail") and demands_of(item.obj).required:  # type: ignore[attr-defined]
+    facts = getattr(report, "looplet", {})
+    has_run = hasattr(report, "wasxfail") and facts.get("standing") != "skipped"
+    if not has_run and demands_of(item.obj).required:  # type: ignore[attr-defined]
+        vars(report).pop("wasxfail", None)
         report.outcome = "failed"
         report.longrepr = f"{item_name(item)} is required, but was skipped: {report.longreprtext}"
-        facts = getattr(report, "looplet", {})
         facts.update(
             standing="error", blame="harness", reason=f"required, but skipped: {facts.get('reason', '')}"
         )

@@ -25,7 +25,7 @@ class PlannedEval:
         tags: Its tags.
         cells: Ids of all its cells.
         selected: Ids of those that the user's selection left, in order, each once; the values say nothing.
-        gate: Node id of its suite gate if it has one that was selected.
+        gate: Node id of its suite gate if it has one that was selected and that no mark skips.
     """
 
     module: str
@@ -43,10 +43,16 @@ class PlannedEval:
 
 
 class Plan:
-    """The evals of a session."""
+    """The evals of a session.
+
+    Attributes:
+        evals: By file and function.
+        skipped: Node ids of files that skipped themselves when they were imported, in order, each once.
+    """
 
     def __init__(self) -> None:
         self.evals: dict[tuple[str, str], PlannedEval] = {}
+        self.skipped: dict[str, None] = {}
 
     def add(
         self, module: str, name: str, demands: Demands, cells: Sequence[str], *, tags: Iterable[str] = ()
@@ -56,13 +62,14 @@ class Plan:
         planned.cells = list(dict.fromkeys([*planned.cells, *cells]))
         return planned
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON values, for the way from a worker to its controller."""
-        return [asdict(planned) for planned in self.evals.values()]
+        return {"evals": [asdict(planned) for planned in self.evals.values()], "skipped": self.skipped}
 
-    def merge(self, stored: Sequence[Mapping[str, Any]]) -> None:
+    def merge(self, stored: Mapping[str, Any]) -> None:
         """Add what a worker planned; workers plan the same, unless one died early."""
-        for entry in stored:
+        self.skipped |= stored["skipped"]
+        for entry in stored["evals"]:
             planned = PlannedEval(**{**entry, "demands": Demands(**entry["demands"])})
             self.evals.setdefault(planned.key, planned)
 
@@ -83,6 +90,14 @@ class Plan:
             f"{planned.module}::{planned.name} ({len(planned.selected)} of {len(planned.cells)} runs)"
             for planned in self.evals.values()
             if planned.demands.required and len(planned.selected) < len(planned.cells)
+        ]
+
+    def gates_left_out(self) -> list[str]:
+        """Required evals whose suite gate the selection left out, as `file::eval`."""
+        return [
+            "::".join(planned.key)
+            for planned in self.evals.values()
+            if planned.demands.required and planned.demands.is_suite_gate and planned.gate is None
         ]
 
 

@@ -17,7 +17,7 @@ from pytest_looplet.recording import departures
 from pytest_looplet.report import baseline
 from pytest_looplet.report.effort import TAKEN, Effort, recordings, together
 from pytest_looplet.report.files import write, write_summary
-from pytest_looplet.report.merge import LEFT_OUT, worse
+from pytest_looplet.report.merge import GATE_LEFT_OUT, LEFT_OUT, worse
 from pytest_looplet.report.model import SessionReport
 from pytest_looplet.rule_use import RuleUse, use_key
 from pytest_looplet.saved import shareable
@@ -116,6 +116,10 @@ def _problems(session: pytest.Session, rows: Sequence[dict[str, Any]]) -> tuple[
     if left_out := plan.left_out():
         text = LEFT_OUT + ", ".join(left_out)
         (problems if settings_of(config).require_all else remarks).append(text)
+    gates_left_out = [f"{GATE_LEFT_OUT}{name}" for name in plan.gates_left_out()]
+    (problems if settings_of(config).require_all else remarks).extend(gates_left_out)
+    if settings_of(config).require_all:
+        problems += [f"{file} skipped itself, and whatever it requires with it" for file in plan.skipped]
     return problems, remarks
 
 

@@ -18,6 +18,7 @@ from pytest_looplet.rule_use import joined
 REGRESSED = " regressed against the baseline"
 OTHER_CASES = "the baseline is of other evals and cases: nothing could be compared"
 LEFT_OUT = "required evals were left out: "
+GATE_LEFT_OUT = "the gate of a required eval was left out: "
 NO_TESTS = 5
 """pytest's exit status of a part that had nothing to run."""
 
@@ -51,7 +52,7 @@ def merge(parts: Sequence[SessionReport], *, require_all: bool = False) -> Sessi
         tuple(tests),
         max((part.exit_status for part in parts if part.exit_status != NO_TESTS), default=NO_TESTS),
         _each(text for part in parts for text in part.problems if not _is_judged_again(text)),
-        _each(text for part in parts for text in part.remarks if not text.startswith(LEFT_OUT)),
+        _each(text for part in parts for text in part.remarks if not _is_judged_again(text)),
         fresh=any(part.fresh for part in parts),
         planned={
             n: max(p.planned.get(n, 0) for p in parts) for n in sorted({n for p in parts for n in p.planned})
@@ -65,8 +66,8 @@ def merge(parts: Sequence[SessionReport], *, require_all: bool = False) -> Sessi
     )
     whole = replace(whole, gates=_gates(parts, whole), comparison=_comparison(parts, whole))
     worse = _worse(whole.comparison)
-    left_out = left_out_of(whole)
-    must = require_all or any(text.startswith(LEFT_OUT) for part in parts for text in part.problems)
+    left_out = [*left_out_of(whole), *_gates_left_out(parts)]
+    must = require_all or any(_tells_of_left_out(text) for part in parts for text in part.problems)
     red = worse or whole.problems or (must and left_out) or any(not gate.passed for gate in whole.gates)
     return replace(
         whole,
@@ -99,7 +100,18 @@ def _each(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_judged_again(problem: str) -> bool:
-    return problem.endswith(REGRESSED) or problem == OTHER_CASES or problem.startswith(LEFT_OUT)
+    return problem.endswith(REGRESSED) or problem == OTHER_CASES or _tells_of_left_out(problem)
+
+
+def _tells_of_left_out(text: str) -> bool:
+    return text.startswith((LEFT_OUT, GATE_LEFT_OUT))
+
+
+def _gates_left_out(parts: Sequence[SessionReport]) -> list[str]:
+    """What parts say of gates that they left out, where no other part has them."""
+    there = {f"{GATE_LEFT_OUT}{gate.module}::{gate.eval}" for part in parts for gate in part.gates}
+    told = {text for part in parts for text in (*part.problems, *part.remarks)}
+    return sorted(text for text in told - there if text.startswith(GATE_LEFT_OUT))
 
 
 def _gates(parts: Sequence[SessionReport], whole: SessionReport) -> tuple[GateRow, ...]:

@@ -45,6 +45,12 @@ def test_EV_03_a_key_that_comes_twice_in_json_is_a_mistake(ending: str, tmp_path
         cases_in(file)
 
 
+def test_the_ending_of_a_file_of_cases_may_be_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "a.YAML").write_text("- {id: a, task: t}")
+    (tmp_path / "b.JSONL").write_text('{"id": "b", "task": "t"}\n{"id": "c", "task": "t"}\n')
+    assert [case.id for case in cases_in(tmp_path)] == ["a", "b", "c"]
+
+
 def test_a_line_of_cases_ends_at_a_newline_and_nowhere_else(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_text(

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from pytest_looplet.cli import main
+
 pytestmark = pytest.mark.slow
 
 MANY = "\n".join(
@@ -132,6 +134,51 @@ def test_a_gate_selected_without_its_runs_is_red(suite):
     result = suite.run("-k", "gate")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*no run of eval_x was judged in this session*"])
+
+
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist", "-n1")], ids=["alone", "xdist"])
+def test_PP_08_a_gate_that_a_mark_skips_is_skipped_with_its_runs(processes, suite):
+    suite.evals("""
+        @eval_mark("slow", pass_rate=0.9)
+        def eval_x(ctx): return True
+        def eval_y(ctx): return True
+    """)
+    (suite.pytester.path / "conftest.py").write_text(
+        (suite.pytester.path / "conftest.py").read_text()
+        + "\ndef pytest_collection_modifyitems(items):\n"
+        + "    for item in items:\n"
+        + "        if 'slow' in item.keywords:\n"
+        + "            item.add_marker(pytest.mark.skip(reason='slow'))\n"
+    )
+    result = suite.run(*processes)
+    result.assert_outcomes(passed=2, skipped=3)
+    assert result.ret == 0
+
+
+def test_PP_06_the_gate_of_a_required_eval_is_missed_until_a_part_of_the_session_has_it(suite):
+    suite.evals("@eval_mark(required=True, pass_rate=0.5)\ndef eval_x(ctx): return True")
+    assert suite.run("-k", "one", "--looplet-report=one.json").ret == 0
+    assert suite.run("-k", "two", "--looplet-report=two.json").ret == 0
+    parts = [str(suite.pytester.path / name) for name in ("one.json", "two.json")]
+    merge = ["report", "merge", *parts, "-o", str(suite.pytester.path / "all.json"), "--require-all"]
+    assert main(merge) == 1
+    suite.run("-k", "one or gate", "--looplet-report=one.json")
+    assert main(merge) == 0
+
+
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist", "-n1")], ids=["alone", "xdist"])
+def test_PP_02_a_fixture_that_cannot_be_torn_down_behind_the_last_gate_is_red(processes, suite):
+    suite.evals("""
+        @pytest.fixture(scope="session")
+        def db():
+            yield
+            raise OSError("no disk")
+        @eval_mark(min_mean=0.5)
+        def eval_x(ctx, db): return 1
+    """)
+    result = suite.run(*processes)
+    result.assert_outcomes(passed=3, errors=1)
+    assert result.ret == 1
 
 
 def test_tags_select_gates_too(suite):

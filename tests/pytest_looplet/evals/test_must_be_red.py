@@ -22,6 +22,43 @@ MUST_BE_RED = {
         ["-k", "eval_y", "--looplet-require-all"],
         "required evals were left out",
     ),
+    "a required eval that does not run as it is expected to fail": (
+        "@pytest.mark.xfail(run=False)\n@eval_mark(required=True)\ndef eval_x(ctx): return 1\n"
+        "def eval_y(ctx): return 1",
+        [],
+        "eval_x is required, but was skipped",
+    ),
+    "the gate of a required eval deselected": (
+        "@eval_mark(required=True, min_mean=0.9)\ndef eval_x(ctx): return 0.1",
+        ["-k", "not gate", "--looplet-require-all"],
+        "the gate of a required eval was left out: evals/eval_a.py::eval_x",
+    ),
+    "a file that skips itself": (
+        "pytest.importorskip('no_such_module')\n@eval_mark(required=True)\ndef eval_x(ctx): return 1",
+        ["--looplet-require-all"],
+        "evals/eval_a.py skipped itself",
+    ),
+    "files that nobody looks into": (
+        "@eval_mark(required=True)\ndef eval_x(ctx): return 1",
+        ["-p", "cacheprovider", "--lf", "--looplet-require-all"],
+        "cannot know what --lf leaves out",
+    ),
+    "an eval that is no function": (
+        "class Check:\n    def __call__(self, ctx): return 0\neval_x = Check()\ndef eval_y(ctx): return 1",
+        [],
+        "eval_x is a Check and no function",
+    ),
+    "an eval in a class": (
+        "class TestAll:\n    def eval_x(self, ctx): return False\ndef eval_y(ctx): return 1",
+        [],
+        "the evals in class TestAll would not run",
+    ),
+    "a case of half a character": (
+        "looplet_cases = [{'id': 'a\\ud800', 'task': 't'}]\ndef eval_x(ctx): return 1",
+        [],
+        "half characters",
+    ),
+    "an eval that yields": ("def eval_x(ctx): yield False\ndef eval_y(ctx): return 1", [], "eval_x yields"),
     "a zero score under a threshold": (
         "@eval_mark(threshold=0.1)\ndef eval_x(ctx): return 0",
         [],
