@@ -72,7 +72,7 @@ def contract_call(text: str, names: Collection[str]) -> ToolCall | None:
         return None
     try:
         found = exactly(whole)
-        call = call_of(found, "tool", ("args",)) if found and "tool" in found else None
+        call = call_of(found, "tool", ARGS_KEYS) if found and "tool" in found else None
     except (Unreadable, RecursionError):
         return None
     return call if call and call.tool in names else None

@@ -17,8 +17,15 @@ _EVENT = re.compile(r"\{+|\}+|<(/?)think(?:ing)?\s*>", re.IGNORECASE)
 _OBJECT_START = re.compile(r'\{\s*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+:|\})', re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _CALL_KEY = re.compile(r"\b(?:tools?|args|arguments)[\"']?\s*:")
-_AFTER_KEY = re.compile(r"[\"']\s*:\s*\Z")
+_AFTER_KEY = re.compile(r"(?:[\"']\s*:|\bAction Input:|<\|tool_call_argument_begin\|>)\s*\Z")
+_OTHER_CALL = re.compile(
+    # What other ways to write calls put around arguments; `<tool_call>` and its like are around whole calls.
+    r"<(?:\w+:)?(?:invoke\b|parameter\b|arg_value\b|function=)[^<>]*>"
+    r"|<(/)(?:\w+:)?(?:invoke|parameter|arg_value|function)>",
+    re.IGNORECASE,
+)
 
+_SHORTEST_TAG = len("<invoke>")
 _WINDOW = 512
 _EDGE = 16  # an error this close to the end of a window may be the window's fault
 
@@ -47,6 +54,8 @@ class _Scan:
         self.open = 0  # braces of prose and code around the place we are at
         self.opened_at = 0
         self.guard = 0  # the most braces that were open where a call was found
+        self.tags = 0  # calls written in another way that are open
+        self.tags_read = 0  # how far they were looked for
 
     def run(self) -> list[dict[str, JSON]]:
         place = 0
@@ -61,9 +70,11 @@ class _Scan:
                 # What precedes a closing tag was thought, also where the opening one is in the prompt.
                 place = event.end()
                 self.found.clear()
-                self.open = self.guard = 0
+                self.open = self.guard = self.tags = 0
+                self.tags_read = place
             else:
-                place = self.thought(event.end())
+                self.read_tags(event.start())
+                place = self.tags_read = self.thought(event.end())
         return self.found
 
     def thought(self, start: int) -> int:
@@ -72,6 +83,11 @@ class _Scan:
             if event[1]:
                 return event.end()
         return len(self.text)
+
+    def read_tags(self, end: int) -> None:
+        for tag in _OTHER_CALL.finditer(self.text, self.tags_read, end):
+            self.tags = max(0, self.tags + (-1 if tag[1] else 1))
+        self.tags_read = end
 
     def close(self, count: int) -> None:
         self.open = max(0, self.open - count)
@@ -87,9 +103,12 @@ class _Scan:
         """Read what begins with the run of braces at *start*; where to go on."""
         last = end - 1
         self.enter(start, last - start)
-        if not _OBJECT_START.match(self.text, last):
+        opening = _OBJECT_START.match(self.text, last)
+        if opening is None:
             self.enter(last, 1)
             return end
+        if opening[0][-1] == "}":  # empty, and no call
+            return opening.end()
         value, stop = self.decode(last)
         if value is None:
             return self.broken(last, max(stop, end))
@@ -102,6 +121,11 @@ class _Scan:
             return
         if _AFTER_KEY.search(self.text, max(0, start - 40), start):
             raise Unreadable("a call where a value of something broken would be")
+        if start - self.tags_read >= _SHORTEST_TAG:
+            self.read_tags(start)
+        if self.tags:
+            raise Unreadable("a call inside a call that is written in another way")
+        self.tags_read = stop
         if self.open:
             self.guard = max(self.guard, self.open)
             if _CALL_KEY.search(self.text, self.opened_at, start):

@@ -68,6 +68,15 @@ FINDS = {
     "a brace too many": ('{"tool": "x"}}', [X]),
     "an open brace in prose": ('a { here, then {"tool": "x"}', [X]),
     "ids are not ours to keep": ('{"tool": "x", "id": "7", "call_id": "8"}', [X]),
+    "a call after a call in another way": (
+        '<invoke name="y"><parameter name="a">1</parameter></invoke> {"tool": "x"}',
+        [X],
+    ),
+    "a thought of another way": ('<think><invoke name="y"></think> {"tool": "x"}', [X]),
+    "a tag around each": (
+        '<function>{"name": "x", "arguments": {}}</function><function>{"tool": "y"}</function>',
+        [X, Y],
+    ),
     "beyond ASCII": (
         '{"tool": "x", "args": {"q": "日本 🎉 \\u00e9 \\ud83c\\udf89"}}',
         [("x", {"q": "日本 🎉 é 🎉"})],
@@ -100,6 +109,24 @@ NOTHING = {
     "a thought that never ends": '<think>{"tool": "x"}',
     "JSON text of a call": '"{\\"tool\\": \\"x\\"}"',
 }
+
+
+IN_ANOTHER_WAY = {
+    "a parameter": '<invoke name="note"><parameter name="text">{"tool": "x"}</parameter></invoke>',
+    "a parameter of a namespace": 'Ok.\n<a:invoke name="note">\n<a:parameter name="t">see {"tool": "x"}',
+    "beside a parameter": '<invoke name="note"><parameter name="a">1</parameter>{"tool": "x"}</invoke>',
+    "a function": '<function=note>{"tool": "x", "args": {}}</function>',
+    "a parameter of a function": '<function=note><parameter=text>\n[{"tool": "x"}]\n</parameter></function>',
+    "an argument": '<tool_call>note<arg_key>t</arg_key><arg_value>{"tool": "x"}</arg_value></tool_call>',
+    "arguments behind a mark": 'note:0<|tool_call_argument_begin|>{"tool": "x"}<|tool_call_end|>',
+    "an input": 'Action: note\nAction Input: {"tool": "x", "args": {}}',
+}
+
+
+@pytest.mark.parametrize("reply", IN_ANOTHER_WAY.values(), ids=IN_ANOTHER_WAY)
+def test_PA_04_arguments_of_a_call_that_is_written_in_another_way_are_no_call(reply):
+    assert found(reply) == []
+    assert parse_tool_call(reply) is None
 
 
 @pytest.mark.parametrize("reply", NOTHING.values(), ids=NOTHING)
@@ -394,6 +421,13 @@ CONTRACT_CALLS = {
     "wrong args": ('{"tool": "x", "args": "a"}', False),
     "broken": ('{"tool": "x"', False),
 }
+
+
+@pytest.mark.parametrize("key", ["args", "arguments"])
+def test_PA_05_a_call_as_a_whole_keeps_its_arguments(key):
+    call = contract_call(f'{{"tool": "x", "{key}": {{"a": 1}}}}', {"x"})
+    assert call is not None
+    assert call.args == {"a": 1}
 
 
 @pytest.mark.parametrize(("text", "is_call"), CONTRACT_CALLS.values(), ids=CONTRACT_CALLS)
