@@ -193,7 +193,7 @@ class ToolResult(Plain):
             short["total_items"] = len(self.data)
             short["data"] = self.data[:20]
         else:
-            short["data"] = self.data if isinstance(self.data, dict) else str(self.data)[:2000]
+            short["data"] = self.data if isinstance(self.data, dict) else _text_of(self.data)[:2000]
         return short
 
 
@@ -244,6 +244,13 @@ def _mark(result: ToolResult) -> str:
     return "✗" if result.error else "✓"
 
 
+def _text_of(data: Any) -> str:
+    try:
+        return str(data)
+    except Exception:  # of a class that cannot be shown, or of too many digits
+        return f"<{type(data).__name__} that cannot be shown>"
+
+
 def _tail(result: ToolResult) -> str:
     if result.error:
         return f"ERROR: {result.error[:80]}"
@@ -254,7 +261,7 @@ def _tail(result: ToolResult) -> str:
         return f"{len(data)} keys"
     if data is None:
         return ""
-    text = str(data)
+    text = _text_of(data)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -56,6 +56,11 @@ class _Worker:
     def _run(self, job: _Job) -> None:
         try:
             value = job.context.run(job.function)
+        except StopIteration as error:  # no future of asyncio takes one: who waits would wait for ever
+            problem = RuntimeError(f"StopIteration: {error}" if error.args else "StopIteration")
+            problem.__cause__ = error
+            self._rest()
+            job.future.set_exception(problem)
         except BaseException as error:  # handed to whoever waits for the future
             self._rest()
             job.future.set_exception(error)

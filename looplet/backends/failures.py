@@ -53,6 +53,8 @@ _BUGS = (
     NameError,
     NotImplementedError,
     RecursionError,
+    StopAsyncIteration,
+    StopIteration,
     SyntaxError,
     TypeError,
 )
@@ -173,7 +175,9 @@ def _retriable(problem: BaseException, status: int | None, kind: ErrorKind, word
     if kind is ErrorKind.CONTEXT_OVERFLOW or "insufficient_quota" in words:
         return False
     if status is None or status == 200:
-        return isinstance(problem, Exception) and not isinstance(problem, _BUGS)
+        # The cause counts where Python made a RuntimeError of a StopIteration.
+        bug = isinstance(problem, _BUGS) or isinstance(problem.__cause__, StopIteration)
+        return isinstance(problem, Exception) and not bug
     return status >= 500 or status in (408, 409, 429)
 
 

@@ -17,6 +17,7 @@ from looplet.engine.run import Pending, Reply, Run
 from looplet.engine.slots import Filled
 from looplet.events import LifecycleEvent
 from looplet.hook_decision import PLAIN_NO, Deny, HookDecision
+from looplet.tools.dispatch import TOO_DEEP
 from looplet.tools.failure import describe
 from looplet.types import ErrorKind, Step, ToolCall, ToolError, ToolResult
 from looplet.values import plain_copy
@@ -194,7 +195,12 @@ def _judge(run: Run, pending: Pending) -> Script:
         )
         if decision is not None:
             _apply(run, pending, filled, decision)
-    judged = plain_copy(call.args)
+    try:
+        judged = plain_copy(call.args)
+    except RecursionError:
+        emptied = ToolCall(call.tool, {}, call.reasoning, call.call_id)
+        pending.result = failed(emptied, TOO_DEEP, ErrorKind.PARSE)
+        return
     for filled in run.plan.slots.check_permission:
         decision = yield from _ask_policy(run, filled, "check_permission", call, run.state)
         if decision is not None:

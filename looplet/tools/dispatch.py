@@ -14,7 +14,7 @@ from looplet.tools.cut import RESULT_CHARS, cut, size_within
 from looplet.tools.failure import describe, refused, tool_error
 from looplet.tools.spec import Door, ToolSpec
 from looplet.types import ErrorKind, ToolCall, ToolContext, ToolError, ToolResult
-from looplet.values import bounded, plain_copy
+from looplet.values import bounded, normal, plain_copy
 
 SUMMARY_CHARS = 50
 """Characters of one argument's value in a summary."""
@@ -24,6 +24,8 @@ SUMMARY_TOTAL = 2_000
 
 RAW_ARGUMENTS = "_raw_arguments"
 """The one argument of a call whose arguments a backend could not read; holds what the model wrote."""
+
+TOO_DEEP = "the arguments are nested too deeply; the tool was not run"
 
 Outcome = tuple[Any, BaseException | None]
 """What a tool's body came to: its value, or the exception it raised."""
@@ -88,7 +90,10 @@ def prepare(owner: Owner, call: ToolCall, ctx: ToolContext | None) -> Ready | To
 
 
 def _checked(owner: Owner, call: ToolCall, door: Door) -> dict[str, Any] | ToolResult:
-    kwargs = _own_args(call.args)
+    try:
+        kwargs = _own_args(call.args)
+    except RecursionError:
+        return refused(call, ErrorKind.PARSE, f"{call.tool}: {TOO_DEEP}", args_summary="")
     if door.takes.ctx:
         kwargs.pop("ctx", None)
     if RAW_ARGUMENTS in kwargs and RAW_ARGUMENTS not in door.names:
@@ -177,7 +182,10 @@ def finish(owner: Owner, ready: Ready, outcome: Outcome) -> ToolResult:
     if error is not None:
         detail = _detail(ready, error)
         return ToolResult(call.tool, summary, None, detail.message, detail, duration_ms, None, call.call_id)
-    data = cut(data)
+    try:
+        data = cut(data)
+    except Exception:  # of a class of the user's own, that does not let itself be read
+        data = cut(normal(data))
     key = owner._store_result(call, data)
     return ToolResult(call.tool, summary, data, None, None, duration_ms, key, call.call_id)
 

@@ -355,3 +355,20 @@ def test_a_wrong_argument_is_told_at_the_first_step_and_once() -> None:
         assert [step async for step in steps] == []
 
     asyncio.run(main())
+
+
+def test_a_sync_model_whose_replies_have_run_out_does_not_hang_the_run() -> None:
+    class Recorded:
+        def __init__(self) -> None:
+            self.replies = iter(['{"tool": "done"}'])  # which lacks the answer, so that the run goes on
+
+        def generate(self, prompt: str, **options: Any) -> str:
+            return next(self.replies)  # StopIteration, which no future of asyncio takes
+
+    async def run() -> list[Any]:
+        steps = async_composable_loop(Recorded(), "t", tools_from([], include_done=True))
+        return [step async for step in steps]
+
+    steps = asyncio.run(asyncio.wait_for(run(), 5))
+    assert steps[-1].tool_call.tool == "__llm_error__"
+    assert "StopIteration" in steps[-1].tool_result.error

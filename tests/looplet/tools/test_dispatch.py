@@ -6,10 +6,12 @@ import copy
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from looplet import LoopConfig, composable_loop
 from looplet.clock import fixed_clock
 from looplet.errors import ConfigError
+from looplet.testing import ScriptedBackend, ScriptedChatBackend, call
 from looplet.tools import BaseToolRegistry, ToolSpec, tool, tools_from
-from looplet.types import CancelToken, ErrorKind, ToolCall, ToolContext, ToolResult
+from looplet.types import CancelToken, ChatReply, ErrorKind, ToolCall, ToolContext, ToolResult
 
 
 def in_sync(registry, call, ctx=None):
@@ -380,3 +382,53 @@ def test_dispatch_never_raises_and_never_changes_the_call(name, args):
     assert isinstance(result, ToolResult)
     assert result.call_id == call.call_id
     assert str(call.args) == str(args)
+
+
+class Sealed(dict):
+    """A dict that does not let itself be read."""
+
+    def values(self):
+        raise RuntimeError("sealed")
+
+    items = values
+
+
+class Shy:
+    """An object that does not let itself be shown."""
+
+    def __repr__(self):
+        raise RuntimeError("not now")
+
+
+@pytest.mark.parametrize(
+    "data", [Sealed(a=1), Shy(), [Shy()], 10**5000], ids=["sealed", "shy", "list", "big"]
+)
+def test_TV_03_results_that_do_not_let_themselves_be_read_cost_nothing(data):
+    llm = ScriptedBackend([call("t"), call("done", answer="ok")])
+    tools = tools_from([ToolSpec("t", "d", {}, lambda: data)], include_done=True)
+    steps = list(composable_loop(llm, "x", tools))
+    assert [step.tool_result.error for step in steps] == [None, None]
+    assert "t()" in steps[0].pretty()
+    assert steps[0].to_dict()
+
+
+class Watcher:
+    """A hook that allows everything."""
+
+    def pre_dispatch(self, *args):
+        return None
+
+
+@pytest.mark.parametrize("hooks", [[], [Watcher()]], ids=["no hook", "a hook"])
+def test_PA_07_arguments_nested_too_deeply_by_any_backend_cost_one_step(hooks):
+    deep = 1
+    for _ in range(900):
+        deep = [deep]
+    ran = []
+    taker = ToolSpec("t", "d", {"a": "anything"}, lambda **given: ran.append(given))
+    tools = tools_from([taker], include_done=True)
+    first = ChatReply([{"type": "tool_use", "id": "c", "name": "t", "input": {"a": deep}}])
+    llm = ScriptedChatBackend([first, call("done", answer="ok")])
+    steps = list(composable_loop(llm, "x", tools, hooks=hooks, config=LoopConfig(max_steps=3)))
+    assert steps[0].tool_result.error
+    assert (steps[-1].tool_call.tool, ran) == ("done", [])
