@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,6 +15,7 @@ from looplet.types import Capabilities, capabilities_of
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 _ASKING = frozenset({"generate", "generate_with_tools", "chat", "stream"})
+_OPTIONAL = ("timeout_s", "cancel_token", "on_chunk", "cache_breakpoints")
 
 
 class RecordingLLMBackend(CallLog):
@@ -40,11 +42,14 @@ class RecordingLLMBackend(CallLog):
         self._backend = backend
         if hasattr(type(backend), "generate_with_tools") or "generate_with_tools" in vars(backend):
             self.generate_with_tools = self._recorded("generate_with_tools")
+        own = type(self).generate not in (RecordingLLMBackend.generate, AsyncRecordingLLMBackend.generate)
+        if not own and _takes_more(backend.generate):
+            self.generate = self._recorded("generate")  # type: ignore[method-assign]
 
     def generate(
         self, prompt: str, *, max_tokens: int = 2000, system_prompt: str = "", temperature: float = 0.2
     ) -> Any:
-        """The backend's answer, recorded. Extra keywords of the backend are reached through its signature."""
+        """The backend's answer, recorded; with the backend's own signature where that takes more."""
         asked = self._recorded("generate")
         return asked(prompt, max_tokens=max_tokens, system_prompt=system_prompt, temperature=temperature)
 
@@ -74,10 +79,10 @@ class RecordingLLMBackend(CallLog):
         method = getattr(self._backend, name)
 
         @wraps(method)
-        def ask(first: Any, **options: Any) -> Any:
-            started = self._begin()
+        def ask(*given: Any, **options: Any) -> Any:
+            first, started = _first(given, options), self._begin()
             try:
-                answer = method(first, **options)
+                answer = method(*given, **options)
             except Exception as problem:
                 self._keep(name, *self._ended(started), first, options, problem)
                 raise
@@ -85,10 +90,10 @@ class RecordingLLMBackend(CallLog):
             return answer
 
         @wraps(method)
-        async def ask_async(first: Any, **options: Any) -> Any:
-            started = self._begin()
+        async def ask_async(*given: Any, **options: Any) -> Any:
+            first, started = _first(given, options), self._begin()
             try:
-                answer = await method(first, **options)
+                answer = await method(*given, **options)
             except Exception as problem:
                 self._keep(name, *self._ended(started), first, options, problem)
                 raise
@@ -121,3 +126,15 @@ class AsyncRecordingLLMBackend(RecordingLLMBackend):
 def _is_async(method: Callable[..., Any]) -> bool:
     code = getattr(getattr(method, "__func__", method), "__code__", None)
     return code is not None and bool(code.co_flags & _COROUTINE)
+
+
+def _first(given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return given[0] if given else options.get("prompt", options.get("messages", ""))
+
+
+def _takes_more(method: Callable[..., Any]) -> bool:
+    """Whether *method* names one of the keywords that are only passed to those that do."""
+    try:
+        return not inspect.signature(method).parameters.keys().isdisjoint(_OPTIONAL)
+    except (TypeError, ValueError):
+        return False

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from looplet import BaseToolRegistry, EvalContext, MockLLMBackend, ProvenanceSink, ToolSpec, composable_loop
+from looplet import (
+    BaseToolRegistry,
+    CachePolicy,
+    CancelToken,
+    EvalContext,
+    LoopConfig,
+    MockLLMBackend,
+    ProvenanceSink,
+    StaticMemorySource,
+    ToolSpec,
+    async_composable_loop,
+    composable_loop,
+    tools_from,
+)
 from looplet.__main__ import main
+from looplet.cache import CacheControl
+from looplet.provenance import AsyncRecordingLLMBackend, RecordingLLMBackend
 
 OWN = {"id": "user-7", "call_id": "theirs", "duration_ms": 5, "timestamp": 99}
 MANIFEST = [
@@ -71,3 +88,55 @@ def test_show_counts_the_characters_without_a_manifest(
     (folder / "manifest.jsonl").unlink()
     assert main(["show", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == whole.splitlines()[-1]
+
+
+class Stoppable:
+    """A backend whose `generate` names what only such backends are given."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Any, Any]] = []
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int = 2000,
+        system_prompt: str = "",
+        temperature: float = 0.2,
+        cancel_token: Any = None,
+        cache_breakpoints: Any = None,
+    ) -> str:
+        self.given.append((cancel_token, cache_breakpoints))
+        return '{"tool": "done", "args": {"answer": "ok"}}'
+
+
+class AsyncStoppable(Stoppable):
+    async def generate(self, prompt: str, **options: Any) -> str:  # type: ignore[override]
+        return super().generate(prompt, **options)
+
+    generate.__signature__ = inspect.signature(Stoppable.generate)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("inner", "kind"), [(Stoppable, "sync"), (AsyncStoppable, "async")])
+def test_a_recorded_backend_is_given_what_its_own_signature_names(inner: type[Stoppable], kind: str) -> None:
+    backend, token = inner(), CancelToken()
+    config = LoopConfig(cancel_token=token, cache_policy=CachePolicy(memory=CacheControl()))
+    config.memory_sources = [StaticMemorySource("be brief")]
+    if kind == "sync":
+        recorded: Any = RecordingLLMBackend(backend)
+        list(composable_loop(recorded, {}, tools_from([], include_done=True), config=config))
+    else:
+        recorded = AsyncRecordingLLMBackend(backend)
+
+        async def run() -> None:
+            tools = tools_from([], include_done=True)
+            async for _ in async_composable_loop(recorded, {}, tools, config=config):
+                pass
+
+        asyncio.run(run())
+    ((seen, marks),) = backend.given
+    assert seen is token
+    assert [mark.label for mark in marks] == ["memory"]
+    (call,) = recorded.calls
+    assert (call.method, call.max_tokens, call.temperature) == ("generate", 2000, 0.2)
+    assert "be brief" in call.prompt
