@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from looplet.engine.observe import ModelCall, Request, RunObserver
@@ -33,8 +34,8 @@ class BudgetHook(RunObserver):
         cost_usd: US dollars so far; 0 where no prices were given.
 
     Raises:
-        ConfigError: There is no limit, one is not above 0, or *max_usd* comes without *prices*; in a run:
-            a model has no price.
+        ConfigError: There is no limit, one is not above 0, *max_usd* comes without *prices*, or a price is
+            below 0 or no finite number; in a run: a model has no price.
     """
 
     inherited = True  # sub-agents spend from the same purse
@@ -45,10 +46,11 @@ class BudgetHook(RunObserver):
         if max_tokens is None and max_usd is None:
             raise ConfigError("BudgetHook() limits nothing: give max_tokens=, or max_usd= with prices=")
         for name, limit in (("max_tokens", max_tokens), ("max_usd", max_usd)):
-            if limit is not None and (isinstance(limit, bool) or not limit > 0):
+            if limit is not None and not (_is_number(limit) and limit > 0):
                 raise ConfigError(f"BudgetHook({name}={limit!r}): give a number above 0")
         if max_usd is not None and not prices:
             raise ConfigError("BudgetHook(max_usd=...) needs prices={'model': ModelPrice(input=, output=)}")
+        _check_prices(prices or {})
         self.usage = Usage()
         self.cost_usd = 0.0
         self._max_tokens = max_tokens
@@ -119,6 +121,20 @@ class BudgetHook(RunObserver):
         if found is None and self._max_usd is not None:
             raise ConfigError(f"BudgetHook: prices has no {' and no '.join(names) or 'model without a name'}")
         return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_prices(prices: Prices) -> None:
+    for model, price in prices.items():
+        if not isinstance(price, ModelPrice):
+            raise ConfigError(f"BudgetHook(prices={{{model!r}: {price!r}}}): give ModelPrice(input=, output=)")
+        parts = (price.input, price.output, 0 if price.cached is None else price.cached)
+        # With a price that is below 0 or no number, what was spent would never pass a limit.
+        if not all(_is_number(part) and 0 <= part < inf for part in parts):
+            raise ConfigError(f"BudgetHook(prices={{{model!r}: {price!r}}}): give US dollars of at least 0")
 
 
 def _estimated(call: ModelCall) -> Usage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from itertools import islice
 
 import pytest
@@ -145,7 +146,12 @@ def test_where_the_provider_does_not_count_characters_are():
         ({"max_tokens": 0}, "above 0"),
         ({"max_usd": -1, "prices": PRICES}, "above 0"),
         ({"max_tokens": True}, "above 0"),
+        ({"max_tokens": "10"}, "above 0"),
         ({"max_usd": 1}, "needs prices"),
+        ({"max_usd": 1, "prices": {"m": ModelPrice(math.nan, 1)}}, "at least 0"),
+        ({"max_usd": 1, "prices": {"m": ModelPrice(1, -1)}}, "at least 0"),
+        ({"max_usd": 1, "prices": {"m": ModelPrice(1, 1, math.inf)}}, "at least 0"),
+        ({"max_usd": 1, "prices": {"m": (1, 1)}}, "ModelPrice"),
     ],
 )
 def test_a_budget_that_is_none(options, says):
