@@ -123,13 +123,13 @@ class _Fallback(Wrapper):
         return self._last
 
     def capabilities(self) -> Capabilities:
-        """What both can do."""
+        """What both can do; a failure is not asked again by the loop where one of them has done so."""
         one, other = capabilities_of(self._primary), capabilities_of(self._fallback)
         return Capabilities(
             chat=one.chat and other.chat,
             native_tools=one.native_tools and other.native_tools,
             stream=one.stream and other.stream,
-            own_retries=one.own_retries and other.own_retries,
+            own_retries=one.own_retries or other.own_retries,  # or both would retry what one has retried
             timeout=one.timeout and other.timeout,
             provider=one.provider,
             model=one.model,

@@ -56,6 +56,13 @@ class Chatty(Text):
         return Capabilities(chat=True, native_tools=True, timeout=True)
 
 
+class Persistent(Chatty):
+    """The same, which retries by itself."""
+
+    def capabilities(self):
+        return Capabilities(chat=True, native_tools=True, timeout=True, own_retries=True)
+
+
 class Plain(Chatty):
     """The same with a chat that knows no options."""
 
@@ -209,6 +216,16 @@ class TestFallback:
             "r"
         )
         assert backend.chat([], tools=[], timeout_s=3).text == "second"
+
+    @pytest.mark.parametrize("first", [True, False], ids=["the first", "the second"])
+    def test_LB_03_what_one_of_both_has_retried_is_not_retried_by_the_loop(self, first):
+        down = ModelError("overloaded", kind=ErrorKind.NETWORK, status=503, retriable=True)
+        retrying, once = Persistent(problem=down), Chatty(problem=down)
+        both = (retrying, once) if first else (once, retrying)
+        router = FallbackRouter(primary=both[0], fallback=both[1])
+        ended = run_loop(both[0], "x", [print], config=LoopConfig(router=router))
+        assert ended.stop_reason == "llm_error"
+        assert len(retrying.asked) == len(once.asked) == 1
 
     def test_can_do_what_both_can_do(self):
         backend = FallbackRouter(primary=Chatty(), fallback=Text()).select("reasoning")
