@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from looplet.errors import ConfigError
@@ -152,6 +153,9 @@ _NUMBERS = {
     "llm_timeout_s": 0,
 }
 
+LONGEST_S = 1e9
+"""Longest time limit, in seconds: about 30 years, which clocks and threads can still wait for."""
+
 _DOMAIN = tuple(vars(DomainAdapter)["__dataclass_fields__"])
 _CALLABLES = ("approval_handler", "render_messages_override")
 
@@ -168,6 +172,10 @@ def check_config(config: LoopConfig) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
             raise ConfigError(f"LoopConfig({name}={value!r}): give a number of at least {least}")
+        if value > LONGEST_S and name.endswith("_s"):
+            raise ConfigError(f"LoopConfig({name}={value!r}): give seconds, or None for no limit")
+        if value == inf:
+            raise ConfigError(f"LoopConfig({name}={value!r}): give a finite number")
     parts = config.domain_parts()
     _check_callables(parts, _DOMAIN)
     _check_callables(config, _CALLABLES)
