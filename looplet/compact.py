@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from looplet.conversation import Conversation, MessageRole
+from looplet.engine.aside import ask_aside
 from looplet.engine.hooks import emit_event
 from looplet.errors import ConfigError
 from looplet.events import LifecycleEvent
@@ -101,10 +103,13 @@ class SummarizeCompact:
 
     Args:
         keep_recent: Messages, log entries and results to keep.
-        summary_prompt: A `str.format` template with `{budget}` and `{transcript}`.
+        summary_prompt: A `str.format` template with `{budget}` and `{transcript}`; other braces are doubled.
         summary_max_chars: Most characters of the summary that are kept.
         summary_max_tokens: Most tokens the model may write.
         summary_temperature: Sampling temperature.
+
+    Raises:
+        ConfigError: The template names anything else.
     """
 
     def __init__(
@@ -121,7 +126,13 @@ class SummarizeCompact:
         self.summary_max_chars = summary_max_chars
         self.summary_max_tokens = summary_max_tokens
         self.summary_temperature = summary_temperature
-        self._truncate = TruncateCompact(keep_recent=keep_recent)
+        try:
+            self.summary_prompt.format(budget=0, transcript="")
+        except (LookupError, ValueError, AttributeError) as problem:
+            raise ConfigError(
+                f"SummarizeCompact(summary_prompt=...): {problem!r}; its only fields are {{budget}} and "
+                "{transcript}, and any other brace is written twice"
+            ) from None
 
     def compact(
         self,
@@ -157,13 +168,13 @@ class SummarizeCompact:
         if not transcript.strip():
             return "", "empty_fallback"
         prompt = self.summary_prompt.format(budget=self.summary_max_chars, transcript=transcript)
+        options = {
+            "max_tokens": self.summary_max_tokens,
+            "system_prompt": "",
+            "temperature": self.summary_temperature,
+        }
         try:
-            text = llm.generate(
-                prompt,
-                max_tokens=self.summary_max_tokens,
-                system_prompt="",
-                temperature=self.summary_temperature,
-            )
+            text = ask_aside(partial(llm.generate, prompt, **options))
         except Exception as problem:
             _log("the summarising model failed (%s); truncating instead", problem)
             return "", "llm_fallback"

@@ -14,7 +14,7 @@ from looplet.engine.hooks import waited_for
 from looplet.engine.needs import Ask, Compact, Leave, Need, Resolve, RunTool, RunTools, Save, Wait
 from looplet.engine.script import script
 from looplet.errors import ModelError
-from looplet.running import inside
+from looplet.running import home, inside
 from looplet.types import CancelToken, ChatReply, ErrorKind, Step, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -338,6 +338,14 @@ async def _work_async(need: Compact | Save) -> Any:
     return await result if hasattr(result, "__await__") else result
 
 
+async def _compact_async(need: Compact) -> Any:
+    home.set(_event_loop())  # for a backend that has to be awaited, and whose connections belong to this loop
+    try:
+        return await _work_async(need)
+    finally:
+        home.set(None)
+
+
 def _wait(need: Wait) -> None:
     for seconds in _slices(need.seconds, need.cancel_token):
         time.sleep(seconds)
@@ -384,7 +392,7 @@ _ASYNC: dict[type[Need], Callable[[Any], Any]] = {
     Wait: _wait_async,
     RunTool: _run_tool_async,
     RunTools: _run_tools_async,
-    Compact: _work_async,
+    Compact: _compact_async,
     Save: _work_async,
     Resolve: _resolve_async,
 }

@@ -17,6 +17,7 @@ from looplet.engine.scope import Nesting, Resuming
 from looplet.engine.slots import NO_HOOKS, Slots
 from looplet.errors import ConfigError
 from looplet.events import EventPayload, LifecycleEvent
+from looplet.running import inside
 from looplet.session import SessionLog
 from looplet.types import AgentState, DefaultState, NotGiven, ToolCall, ToolContext, capabilities_of
 from looplet.values import dumps
@@ -339,16 +340,21 @@ def _compaction(service: CompactService, reason: str) -> Callable[[Run], Any]:
     def compact(run: Run) -> Any:
         from looplet.compact import run_compact
 
-        outcome = run_compact(
-            service,
-            hooks=run.plan.slots.hooks,
-            state=run.state,
-            session_log=run.session_log,
-            llm=run.llm,
-            conversation=run.conversation,
-            step_num=run.first_step,
-            reason=reason,
-        )
+        around = inside.get()
+        inside.set((run, None))
+        try:
+            outcome = run_compact(
+                service,
+                hooks=run.plan.slots.hooks,
+                state=run.state,
+                session_log=run.session_log,
+                llm=run.llm,
+                conversation=run.conversation,
+                step_num=run.first_step,
+                reason=reason,
+            )
+        finally:
+            inside.set(around)
         run.llm_calls += outcome.llm_calls_spent
         return outcome
 

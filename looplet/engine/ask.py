@@ -174,7 +174,7 @@ def _question(run: Run, request: Request) -> Ask:
     run.llm_calls += 1
     run.model_calls += 1
     on_chunk = _chunk_teller(run) if plan.stream_tokens and observers.model_chunk else None
-    seconds = plan.llm_timeout_s if plan.deadline_s is None else _timeout(run)
+    seconds = plan.llm_timeout_s if plan.deadline_s is None else timeout_of(run)
     return Ask(run.llm, request, seconds, plan.cancel_token, on_chunk)
 
 
@@ -231,7 +231,7 @@ def _again(run: Run, request: Request, answer: ChatReply | ModelError) -> Script
             return _final(answer, attempt), attempt
         attempt += 1
         on_chunk = _chunk_teller(run) if plan.stream_tokens and plan.observers.model_chunk else None
-        answer = yield Ask(run.llm, request, _timeout(run), plan.cancel_token, on_chunk)
+        answer = yield Ask(run.llm, request, timeout_of(run), plan.cancel_token, on_chunk)
 
 
 def _pause(problem: ModelError, attempt: int) -> float:
@@ -248,7 +248,8 @@ def _final(problem: ModelError, attempts: int) -> ModelError:
     return problem
 
 
-def _timeout(run: Run) -> float | None:
+def timeout_of(run: Run) -> float | None:
+    """Seconds that a question put now may take, or None where only the client limits it."""
     left = run.seconds_left()
     limit = run.plan.llm_timeout_s
     if left is None:

@@ -10,6 +10,7 @@ from looplet.engine.run import Run
 from looplet.engine.slots import Filled
 from looplet.events import EventPayload, LifecycleEvent
 from looplet.hook_decision import Deny, HookDecision, decision_of
+from looplet.running import home
 from looplet.tools.failure import describe
 
 Script = Generator[Need, Any, Any]
@@ -132,7 +133,7 @@ def _decided(value: object) -> list[HookDecision]:
 
 
 def waited_for(awaitable: Awaitable[Any]) -> Any:
-    """What *awaitable* gives, for a caller that is not async: on an event loop of its own."""
+    """What *awaitable* gives, for a caller that is not async: on its run's event loop, or else an own one."""
     import asyncio
 
     from looplet.workers import start
@@ -143,6 +144,9 @@ def waited_for(awaitable: Awaitable[Any]) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        around = home.get()
+        if around is not None:
+            return asyncio.run_coroutine_threadsafe(wait(), around).result()
         return asyncio.run(wait())
     return start(lambda: asyncio.run(wait())).result()
 

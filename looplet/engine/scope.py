@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def current_run() -> Run | None:
-    """The run whose tool runs here, None outside of tools."""
+    """The run whose tool runs here, or whose history is made shorter here; None outside of runs."""
     run: Run | None = inside.get()[0]
     return run
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from looplet import ConfigError, Trajectory, async_run_loop, run_loop
 from looplet.budget import BudgetTelemetry, ContextBudget, ThresholdCompactHook, classify_tier
 from looplet.compact import (
     CompactOutcome,
@@ -24,7 +28,7 @@ from looplet.events import LifecycleEvent
 from looplet.hook_decision import Stop
 from looplet.loop import LoopConfig, composable_loop
 from looplet.session import SessionLog
-from looplet.testing import MockLLMBackend, ScriptedChatBackend, call
+from looplet.testing import AsyncScriptedChatBackend, MockLLMBackend, ScriptedChatBackend, call
 from looplet.tools import tool, tools_from
 from looplet.types import DefaultState, Step, ToolCall, ToolResult
 
@@ -215,6 +219,59 @@ def test_summarising(replies: list[str], mode: str) -> None:
     assert outcome.extra["mode"] == mode
     assert llm.last_prompt.startswith("4000 ═══ SESSION LOG")
     assert "{{" not in llm.last_prompt
+
+
+class Always:
+    """Asks for a compaction before each step but the first."""
+
+    def should_compact(self, state: object, log: object, conversation: object, step_num: int) -> bool:
+        return step_num > 1
+
+
+class Elsewhere(AsyncScriptedChatBackend):
+    """An async backend that knows the event loop it belongs to, as the connections of a client do."""
+
+    async def generate(self, prompt: str, **options: Any) -> str:
+        assert asyncio.get_running_loop() is self.loop
+        return "what was found"
+
+
+def test_a_model_that_is_awaited_writes_summaries_too() -> None:
+    llm = Elsewhere(*[call("page", n=i) for i in range(3)], call("done", answer="ok"))
+
+    async def run() -> Trajectory:
+        llm.loop = asyncio.get_running_loop()
+        config = LoopConfig(compact_service=SummarizeCompact())
+        return await async_run_loop(llm, "read", [page], hooks=[Always()], config=config)
+
+    assert asyncio.run(run()).stop_reason == "done"
+    assert "what was found" in llm.requests[-1].text
+
+
+class Mute(ScriptedChatBackend):
+    """Answers in the thread, and never when it is asked for a summary."""
+
+    def generate(self, prompt: str, **options: Any) -> str:
+        self.asked = threading.Event()
+        self.asked.wait(30)
+        return "too late"
+
+
+@pytest.mark.parametrize("limit", ["llm_timeout_s", "deadline_s"])
+def test_LB_12_a_summary_that_never_comes_is_not_waited_for_longer_than_a_step(limit: str) -> None:
+    llm = Mute(call("page", n=1), call("page", n=2), call("done", answer="ok"))
+    config = LoopConfig(compact_service=SummarizeCompact(keep_recent=0), **{limit: 0.2})
+    begun = time.monotonic()
+    run = run_loop(llm, "read", [page], hooks=[Always()], config=config)
+    assert time.monotonic() - begun < 5
+    assert run.stop_reason == ("done" if limit == "llm_timeout_s" else "deadline")
+    llm.asked.set()
+
+
+@pytest.mark.parametrize("prompt", ["{", "{0}", "{budget} {more}", "{transcript!z}", 5])
+def test_a_template_that_cannot_be_filled_in_is_told_at_once(prompt: Any) -> None:
+    with pytest.raises(ConfigError, match="summary_prompt"):
+        SummarizeCompact(summary_prompt=prompt)
 
 
 def test_summarising_nothing_asks_nobody() -> None:
