@@ -401,8 +401,10 @@ class ChatReply(Plain):
         """The text blocks, joined."""
         if len(self.blocks) == 1:
             block = self.blocks[0]
-            return block.get("text", "") if block.get("type") == "text" else ""
-        return "".join([b.get("text", "") for b in self.blocks if b.get("type") == "text"])
+            text = block.get("text") if block.get("type") == "text" else ""
+            return text if isinstance(text, str) else ""
+        texts = [b.get("text") for b in self.blocks if b.get("type") == "text"]
+        return "".join([text for text in texts if isinstance(text, str)])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

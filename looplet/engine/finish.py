@@ -126,7 +126,8 @@ def _one_text_parameter(spec: Any) -> str | None:
     names = schema.get("required") or list(schema.get("properties", {}))
     if len(names) != 1:
         return None
-    kind = schema.get("properties", {}).get(names[0], {}).get("type", "string")
+    said = schema.get("properties", {}).get(names[0])
+    kind = said.get("type", "string") if isinstance(said, dict) else "string"
     name: str = names[0]
     return name if kind == "string" or (isinstance(kind, list) and "string" in kind) else None
 

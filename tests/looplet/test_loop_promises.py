@@ -323,3 +323,20 @@ def test_TV_12_an_error_text_is_bounded_and_escaped() -> None:
     assert len(steps[0].tool_result.error) < 3_000
     assert "\x1b" not in steps[0].tool_result.error
     assert "\x1b" not in llm.requests[1].text
+
+
+@pytest.mark.parametrize("texts", [[None], [5], ["", None], [None, {}]], ids=repr)
+def test_PA_01_text_that_is_none_costs_one_step(texts: list[Any]) -> None:
+    blocks = [{"type": "text", "text": text} for text in texts]
+    steps, reason, _ = collect(blocks, DONE, tools=registry(), backend=ScriptedChatBackend)
+    assert [step.tool_call.tool for step in steps] == ["__parse_error__", "done"]
+    assert reason == "done"
+
+
+def test_an_answer_in_text_fits_a_done_whose_answer_may_be_anything() -> None:
+    tools = BaseToolRegistry()
+    schema = {"type": "object", "properties": {"answer": True}, "required": ["answer"]}
+    tools.register(ToolSpec("done", "Finish.", schema, lambda answer: answer))
+    steps, reason, _ = collect("It is 3.", tools=tools, backend=ScriptedChatBackend)
+    assert [step.tool_result.data for step in steps] == ["It is 3."]
+    assert reason == "done"
