@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import NamedTuple, TextIO
 
 from looplet.errors import LoopletError
@@ -40,6 +41,9 @@ def run_command(prog: str, known: Sequence[Command], argv: Sequence[str] | None)
         command.arguments(one)
         one.set_defaults(run=command.run)
     options = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a pipe or an old console may have no sign for what we print
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(options.run(options))
     except BrokenPipeError:

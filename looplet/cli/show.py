@@ -97,7 +97,7 @@ def _report(run: Mapping[str, Any], calls: list[dict[str, Any]], times: Mapping[
         yield ""
     for step in steps:
         yield _step_line(step, took[str(step.get("step_num"))])
-    for mode in run.get("failure_modes", ()):
+    for mode in _list(run.get("failure_modes")):
         yield escape_terminal(f"!! {mode}")
     yield ""
     yield _foot(calls) if calls else _saved_foot(run)
@@ -135,7 +135,11 @@ def _timed_calls(times: Mapping[str, Any], calls: list[dict[str, Any]]) -> list[
 
 
 def _steps(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [step for step in run.get("steps", ()) if isinstance(step, dict)]
+    return [step for step in _list(run.get("steps")) if isinstance(step, dict)]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _saved_foot(run: Mapping[str, Any]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from looplet.errors import LoopletError
 from looplet.evals.compare import Change, Comparison, Judged, Key
+from looplet.evals.marks import Demands
 from looplet.evals.spent import Spent
 from looplet.trajectory import Trajectory
 from looplet.values import bounded
@@ -19,6 +20,7 @@ from pytest_looplet.report.timeless import timed
 from pytest_looplet.rule_use import RuleUse
 
 R = TypeVar("R", EvalRow, TestRow, GateRow)
+T = TypeVar("T")
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -33,6 +35,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "tuple[dict[str, Any], ...]": (list, tuple),
 }
 """What JSON holds for a field of a row, by its annotation."""
+
+WORDS = ("standing", "blame", "outcome")
+"""Fields of a row that hold one of our own words; they are shown as they are."""
 
 
 class ReportUnreadable(LoopletError):
@@ -56,7 +61,7 @@ def read_report(path: Path) -> SessionReport:
         raise ReportUnreadable(f"{path}: expected schema {SCHEMA}, found {found}")
     try:
         return report_from(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ReportUnreadable(f"{path}: damaged, {type(error).__name__}: {error}") from error
 
 
@@ -74,14 +79,14 @@ def report_from(content: Mapping[str, Any]) -> SessionReport:
         evals,
         tests,
         int(content["exit_status"]),
-        tuple(content["problems"]),
-        tuple(content["remarks"]),
-        tuple(_row(GateRow, row) for row in content["gates"]),
+        _all(str, content["problems"]),
+        _all(str, content["remarks"]),
+        tuple(_gate(row) for row in content["gates"]),
         _comparison(baseline, evals) if baseline is not None else None,
         bool(content.get("fresh", False)),
-        dict(content.get("planned", {})),
-        tuple(content.get("required", ())),
-        dict(content.get("spared", {})),
+        _counts(content.get("planned", {})),
+        _all(str, content.get("required", ())),
+        _counts(content.get("spared", {})),
         {name: _trajectory(name, run, timing) for name, run in content.get("runs", {}).items()},
         {name: tuple(lines) for name, lines in (baseline or {}).get("differences", {}).items()},
         {name: tuple(lines) for name, lines in content.get("departures", {}).items()},
@@ -94,9 +99,26 @@ def _row(kind: type[R], content: Mapping[str, Any], **more: Any) -> R:
     known = {f.name: str(f.type) for f in fields(kind)}
     given = {name: value for name, value in content.items() if name in known}
     for name, value in given.items():
-        if not _fits(value, known[name]):
+        if not _fits(value, known[name]) or (name in WORDS and value and not value.isidentifier()):
             raise TypeError(f"{name} of a row is {bounded(repr(value), 60)}")
     return kind(**given | more)
+
+
+def _all(kind: type[T], values: Iterable[Any]) -> tuple[T, ...]:
+    for value in values:
+        if not isinstance(value, kind):
+            raise TypeError(f"found {bounded(repr(value), 60)} where each is of type {kind.__name__}")
+    return tuple(values)
+
+
+def _counts(content: Mapping[str, Any]) -> dict[str, int]:
+    return dict(zip(content, _all(int, content.values()), strict=True))
+
+
+def _gate(content: Mapping[str, Any]) -> GateRow:
+    gate = _row(GateRow, content)
+    Demands(**gate.demands)  # they are judged by again when reports are merged
+    return gate
 
 
 def _fits(value: object, annotation: str) -> bool:

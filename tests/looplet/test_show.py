@@ -1,6 +1,8 @@
 """`looplet show`: a run directory, or the file of a run, in a few lines."""
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -83,11 +85,28 @@ def test_CL_02_times_that_are_none_are_left_out(times, tmp_path, capsys):
     assert "0ms" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("steps", [None, 3, "x", {}], ids=repr)
+def test_CL_02_steps_that_are_no_list_are_none(steps, tmp_path, capsys):
+    (tmp_path / "trajectory.json").write_text(json.dumps({"steps": steps, "failure_modes": steps}))
+    assert main(["show", str(tmp_path)]) == 0
+    assert "0 steps" in capsys.readouterr().out
+
+
 def test_a_file_that_is_no_run(tmp_path, capsys):
     (tmp_path / "x.txt").write_text("no run")
     assert main(["show", str(tmp_path / "x.txt")]) == 1
     assert f"could not parse {tmp_path / 'x.txt'}" in capsys.readouterr().err
     assert main(["show", str(tmp_path / "nothing")]) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_CL_05_a_terminal_without_our_signs_is_no_input_that_cannot_be_read(encoding, monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    command = Command("tell", "prints a sign", lambda parser: None, lambda options: print("✓ fine") or 0)
+    assert run_command("looplet", [command], ["tell"]) == 0
+    out.seek(0)
+    assert out.read() == "\\u2713 fine\n"
 
 
 def test_CL_05_a_fault_of_our_own_is_code_4_and_no_gate_that_failed(capsys):

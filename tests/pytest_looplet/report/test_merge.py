@@ -103,13 +103,43 @@ def test_CL_02_a_file_that_is_no_report_says_so(content, why, tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("blame", []), ("standing", None), ("score", "1"), ("metrics", {"a": "x"}), ("order", {}), ("case", 1)],
+    [
+        ("blame", []),
+        ("blame", "\x1b[2J"),
+        ("standing", "<b>"),
+        ("standing", None),
+        ("score", "1"),
+        ("metrics", {"a": "x"}),
+        ("order", {}),
+        ("case", 1),
+    ],
 )
 def test_CL_02_a_row_with_a_field_of_another_type_is_damaged(report, field, value, tmp_path):
     content = json.loads(report.to_json())
     content["evals"][0][field] = value
     (tmp_path / "r.json").write_text(json.dumps(content))
     with pytest.raises(ReportUnreadable, match=rf"damaged, TypeError: {field} of a row is"):
+        read_report(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("problems", [None]),
+        ("remarks", [1]),
+        ("required", [[]]),
+        ("planned", {"evals/eval_a.py::eval_a": None}),
+        ("spared", {"evals/eval_a.py::eval_a": "2"}),
+        ("exit_status", 1e999),
+        ("gates", [{"module": "m", "eval": "e", "passed": True, "text": "", "demands": {"a": 1}}]),
+        ("gates", [{"module": "m", "eval": "e", "passed": True, "text": "", "demands": {"confidence": "x"}}]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_CL_02_a_list_with_entries_of_another_type_is_damaged(report, field, value, tmp_path):
+    content = json.loads(report.to_json()) | {field: value}
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(ReportUnreadable, match="damaged"):
         read_report(tmp_path / "r.json")
 
 
