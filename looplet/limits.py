@@ -130,7 +130,7 @@ def _is_number(value: object) -> bool:
 def _check_prices(prices: Prices) -> None:
     for model, price in prices.items():
         if not isinstance(price, ModelPrice):
-            raise ConfigError(f"BudgetHook(prices={{{model!r}: {price!r}}}): give ModelPrice(input=, output=)")
+            raise ConfigError(f"BudgetHook(prices={{{model!r}: {price!r}}}): give a ModelPrice")
         parts = (price.input, price.output, 0 if price.cached is None else price.cached)
         # With a price that is below 0 or no number, what was spent would never pass a limit.
         if not all(_is_number(part) and 0 <= part < inf for part in parts):
