@@ -324,7 +324,7 @@ def _of_shape(shape: Shape, text: str) -> Iterator[Found]:
     for found in pattern.finditer(text):
         secret = found[group]
         name = found["name"] if "name" in pattern.groupindex else ""
-        if "[redacted:" in secret or "[env:" in secret or (name and not is_secret_field(name, secret)):
+        if secret.startswith(("[redacted:", "[env:")) or (name and not is_secret_field(name, secret)):
             continue
         if shape.random and (text[found.end() : found.end() + 1] == "(" or not _looks_random(secret)):
             continue

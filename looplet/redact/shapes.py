@@ -92,8 +92,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(
         "private key",
         ("private key", "private%20key", "private+key"),
+        # To its end; where that is missing, as far as there may be a key.
         r"(?s)-----?[ ]?BEGIN(?: |%20|\+)(?:[A-Z0-9]+(?: |%20|\+))*PRIVATE(?: |%20|\+)KEY[^-]{0,10}----"
-        r".*?(?:----[ ]?END[^-]*-----?|\Z)",
+        r"(?:(?:(?!BEGIN).){0,20000}?----[ ]?END[^-]{0,80}-----?|[A-Za-z0-9+/=\s\\%:,-]*)",
     ),
     Shape(
         "private key", ("private-lines:",), r"Private-Lines:\s*\d+\s+(?P<secret>(?:[A-Za-z0-9+/=]{1,80}\s?)+)"
@@ -199,6 +200,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape("signature", ("signature=",), r"(?i:\bsignature=)(?P<secret>[0-9a-f]{32,})"),
     Shape("password", ("://",), r"://(?P<secret>[^\s/:@\"'\[\]]{16,})@", random=True),
     Shape("password", ("://",), r"://[^\s/:@\"'\[\]]*:(?P<secret>[^\s/\"'\[\]]+)@"),
+    # In a summary the rest is cut off.
+    Shape(
+        "password",
+        ("://",),
+        r"://[^\s/:@\"'\[\]]*:(?P<secret>[^\s/@\"'\[\]]{6,200}?)(?=\.\.\.|\u2026)",
+        random=True,
+    ),
     # What stands there unquoted is no URL, and is written all the same.
     Shape(
         "password",

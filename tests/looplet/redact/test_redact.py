@@ -138,6 +138,22 @@ def test_PR_05_a_key_in_base64_of_many_lines(end: str) -> None:
     )
 
 
+def test_PR_05_a_key_that_is_cut_hides_neither_the_next_one_nor_the_text_behind_it() -> None:
+    begin, end = "-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----"
+    text = f"S1 (a={begin}\n{HEX[:9]}...) -> [redacted:github] ok\nS2 (a={begin}\n{HEX[:64]}\n{end}) -> fine"
+    clean = Redactor().text(text)
+    assert (
+        clean
+        == "S1 (a=[redacted:private key]...) -> [redacted:github] ok\nS2 (a=[redacted:private key]) -> fine"
+    )
+    assert Redactor().text(f"{begin}\\n{HEX[:64]}\\n{HEX[:20]}") == "[redacted:private key]"
+
+
+def test_PR_05_a_password_in_a_url_that_is_cut() -> None:
+    assert VALUE not in Redactor().text(f"open(dsn=postgres+asyncpg://app:{VALUE}...) failed")
+    assert Redactor().text("open(url=http://host:8080...)") == "open(url=http://host:8080...)"
+
+
 @pytest.mark.parametrize("levels", range(5))
 def test_PR_05_a_field_in_json_in_json(levels: int) -> None:
     said = json.dumps({"user": "x", "password": VALUE})
