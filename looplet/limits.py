@@ -57,6 +57,7 @@ class BudgetHook(RunObserver):
         self._max_usd = max_usd
         self._prices = prices
         self._running = 0
+        self._unpriced = ""
         self._is_over = False
         self._lock = threading.Lock()
 
@@ -69,7 +70,7 @@ class BudgetHook(RunObserver):
     def _forget_what_is_over(self) -> None:
         # Not where a run starts: one that is resumed has told its earlier calls by then.
         if self._is_over:
-            self.usage, self.cost_usd, self._is_over = Usage(), 0.0, False
+            self.usage, self.cost_usd, self._is_over, self._unpriced = Usage(), 0.0, False, ""
 
     def model_asked(self, step: int, request: Request) -> None:
         """Nothing; by being here, requests name their model."""
@@ -106,7 +107,9 @@ class BudgetHook(RunObserver):
             self.cost_usd = max(self.cost_usd, state["cost_usd"])
 
     def should_stop(self, state: Any, step_num: int, new_entities: int) -> HookDecision | bool:
-        """Whether a limit is passed."""
+        """Whether a limit is passed. Raises `ConfigError` where nobody can know, because of a sub-agent."""
+        if self._unpriced:
+            raise ConfigError(self._unpriced)
         if self._max_tokens is not None and self.usage.total_tokens > self._max_tokens:
             return Stop(TOKEN_BUDGET)
         if self._max_usd is not None and self.cost_usd > self._max_usd:
@@ -119,7 +122,8 @@ class BudgetHook(RunObserver):
         names = [name for name in (call.reply.model, call.request.model) if name]
         found = next((prices[name] for name in names if name in prices), None)
         if found is None and self._max_usd is not None:
-            raise ConfigError(f"BudgetHook: prices has no {' and no '.join(names) or 'model without a name'}")
+            self._unpriced = f"BudgetHook: prices has no {' and no '.join(names) or 'model without a name'}"
+            raise ConfigError(self._unpriced)
         return found
 
 

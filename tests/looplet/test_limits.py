@@ -167,6 +167,18 @@ def test_a_model_without_a_price_cannot_be_paid():
 SAME = call("look", q="x")
 
 
+def test_what_a_sub_agent_spends_without_a_price_ends_the_run():
+    @tool
+    def delegate() -> dict:
+        """Delegate."""
+        stranger = ChatReply([{"type": "text", "text": "hm"}], "end_turn", "stranger", Usage(10, 2))
+        return run_sub_loop(ScriptedChatBackend(always=stranger), "help")
+
+    hook = BudgetHook(max_usd=100, prices=PRICES)
+    with pytest.raises(ConfigError, match="prices has no stranger"):
+        run("sync", [counted("delegate")] * 3, hook, [delegate])
+
+
 @both
 def test_an_agent_that_goes_round_in_circles_is_told_and_then_stopped(mode):
     llm = (ScriptedChatBackend if mode == "sync" else AsyncScriptedChatBackend)([SAME] * 9)
