@@ -130,7 +130,7 @@ class Recorder:
                 (AssertionError, pytest.fail.Exception)
             )
         facts = item.stash.get(facts_key, None)
-        if report.failed and (facts or checks_key in item.stash):
+        if not report.passed and (facts or checks_key in item.stash):
             make_safe(report)
         if facts and (call.when == "call" or (call.when == "setup" and not report.passed)):
             facts.setdefault("line", (item.location[1] or -1) + 1)

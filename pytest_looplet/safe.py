@@ -10,8 +10,13 @@ from looplet.text import escape_terminal, visible
 
 
 def make_safe(report: pytest.TestReport) -> None:
-    """Escape what a terminal would act on in the failure and in the captured output of *report*."""
-    text = report.longreprtext
+    """Escape what a terminal would act on in the failure, reason and captured output of *report*."""
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = escape_terminal(report.wasxfail, lines=True)
+    if isinstance(report.longrepr, tuple):  # of one that was skipped: file, line, reason
+        *place, reason = report.longrepr
+        report.longrepr = (*place, escape_terminal(reason, lines=True))  # type: ignore[assignment]
+    text = "" if isinstance(report.longrepr, tuple) else report.longreprtext
     if text and (safe := escape_terminal(text, lines=True)) != text:
         report.longrepr = safe
     report.sections = [(title, escape_terminal(content, lines=True)) for title, content in report.sections]

@@ -73,6 +73,7 @@ def complete(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     if report.skipped:
         _refuse_to_skip(item, report)
     if not report.failed:
+        make_safe(report)
         return
     if call.excinfo is not None:
         show_run(item, cell, call.excinfo.value, report)

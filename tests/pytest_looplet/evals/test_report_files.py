@@ -185,6 +185,22 @@ def test_PP_03_PP_04_every_character_of_the_plane_in_everything_that_is_said(sui
     assert not {c for c in page if c != "\n" and c != "\t" and visible(c) != c}
 
 
+def test_PP_04_why_an_eval_was_skipped_or_tolerated_is_shown_escaped(suite):
+    suite.evals("""
+        from looplet.evals import EvalResult
+        EVIL = "x\\n::error::y\\n##[error]z\\x1b[2J\\u202e"
+        def eval_skipped(ctx): pytest.skip(EVIL)
+        @eval_mark(pass_rate=0.0)
+        def eval_tolerated(ctx): return EvalResult(score=0.0, label="fail", explanation=EVIL)
+        @eval_mark(pass_rate=0.0)
+        def eval_asserted(ctx): assert False, EVIL
+    """)
+    result = suite.run()
+    result.assert_outcomes(skipped=2, xfailed=4, passed=2)
+    assert not {c for c in "".join(result.outlines) if visible(c) != c}
+    assert not [line for line in result.outlines if line.startswith(("::", "##["))]
+
+
 def test_PP_03_half_a_character_reaches_the_report_from_a_worker_of_xdist(suite):
     suite.evals("""
         def eval_label(ctx): return "half \\ud800"
