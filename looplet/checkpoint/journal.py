@@ -169,6 +169,10 @@ class JournalFile:
         self._open.clear()
         self._told.clear()
 
+    def over_lines(self, text: str) -> str:
+        """*text*, to be written line by line, without the secrets that are on several of its lines."""
+        return self._redactor.over_lines(text)
+
     def _redacted(self, record: bytes) -> bytes:
         return b"{" + members(text(self._redactor.value(loads(record + b"}")))[1:-1])
 

@@ -122,7 +122,7 @@ class RunJournal:
             head += f', "attempts": {call.attempts}'
         told = _reply_text(reply) if reply is not None else _failure_text(call)
         if request.method != "chat":
-            told = f'"prompt": {self._prompts.encode(request.prompt)}, {told}'
+            told = f'"prompt": {self._prompts.encode(self.file.over_lines(request.prompt))}, {told}'
         if request.trailing:
             told = f'"trailing": {text(request.trailing)}, {told}'
         self._call, self._call_told, self._reply = head, told, reply

@@ -62,6 +62,7 @@ class Redactor:
         ]
         self._known.sort(key=lambda pair: len(pair[0]), reverse=True)
         self._known_bytes = [form.encode("utf-8", "surrogatepass") for form, _ in self._known]
+        self._of_lines = ("PRIVATE KEY", "Private-Lines:", *(v for v in secrets or () if "\n" in v))
         self._extra = tuple(extra)
         # A run says the same many times: its system prompt with every call, a result in step and message.
         self._seen: dict[str, list[Found]] = {}
@@ -85,6 +86,10 @@ class Redactor:
         for function in self._extra:
             text = function(text)
         return text
+
+    def over_lines(self, text: str) -> str:
+        """*text* without its secrets, if one may be on several lines: for what is kept line by line."""
+        return self.text(text) if any(mark in text for mark in self._of_lines) else text
 
     def find(self, text: str) -> list[Found]:
         """Where the secrets in *text* are, first to last, none overlapping; without those of `extra`."""

@@ -16,7 +16,7 @@ from looplet.checkpoint import Checkpoint, CheckpointStore, FileCheckpointStore
 from looplet.errors import CheckpointError
 from looplet.loop import LoopConfig, composable_loop
 from looplet.provenance import ProvenanceSink
-from looplet.testing import MockLLMBackend, ScriptedChatBackend, call
+from looplet.testing import MockLLMBackend, ScriptedBackend, ScriptedChatBackend, ScriptedToolBackend, call
 from looplet.testing.checkpoint_conformance import StoreConformance
 from looplet.tools import tool, tools_from
 from looplet.types import DefaultState
@@ -193,6 +193,34 @@ def test_PR_05_the_planted_secrets_are_in_no_file(tmp_path: Path) -> None:
         if form in data
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("wire", [ScriptedBackend, ScriptedToolBackend, ScriptedChatBackend])
+def test_PR_05_a_secret_of_many_lines_is_not_in_the_journal(
+    wire: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{n}a1B2c3D4e5F6" * 5 for n in range(4)]
+    key = "\n".join(["-----BEGIN RSA PRIVATE KEY-----", *lines, "-----END RSA PRIVATE KEY-----"])
+    monkeypatch.setenv("MANY_LINES_SECRET", "first line 1\nsecond line 2")
+
+    @tool
+    def carry(text: str) -> str:
+        """Carry a text."""
+        return text
+
+    config = LoopConfig(
+        checkpoint_dir=str(tmp_path), use_native_tools=True if wire is ScriptedToolBackend else None
+    )
+    llm = wire(call("carry", text=f"x\n{key}"), call("done", answer="ok"))
+    goal = f"use\n{key}\nand first line 1\nsecond line 2\nwell"
+    list(
+        composable_loop(
+            llm, {"goal": goal}, tools_from([carry], include_done=True), context=goal, config=config
+        )
+    )
+    written = (tmp_path / "journal.jsonl").read_text(encoding="utf-8")
+    assert "[redacted:private key]" in written
+    assert [line for line in (*lines, "second line 2") if line in written] == []
 
 
 def forms(secret: str) -> list[bytes]:
