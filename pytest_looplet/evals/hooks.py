@@ -28,7 +28,7 @@ from pytest_looplet.evals.perform import see_to_it
 from pytest_looplet.evals.phases import is_skipped
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.evals.sparing import may_be_spared, spared_key
-from pytest_looplet.evals.thresholds import threshold_of, unknown_names
+from pytest_looplet.evals.thresholds import named_demands, threshold_of, unknown_names
 from pytest_looplet.ledger import note, record
 from pytest_looplet.settings import settings_of
 
@@ -153,7 +153,7 @@ class EvalHooks:
         finally:
             item.obj = function
         result.duration_ms = result.duration_ms or (perf() - started) * 1000
-        found = verdict(result, demands, threshold=threshold_of(item))
+        found = verdict(result, named_demands(item, demands), threshold=threshold_of(item))
         note_verdict(item, cell, found, result, blame=blame_for(found))
         if found.standing == "failed" and _is_tolerated(demands):
             pytest.xfail(f"{found.reason}; the gate of {item.originalname} decides")

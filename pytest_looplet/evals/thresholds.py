@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from difflib import get_close_matches
 
 import pytest
 
-from looplet.evals.marks import marks_of
+from looplet.evals.marks import Demands, marks_of
 from pytest_looplet.evals.plan import plan_of
 from pytest_looplet.settings import settings_of
 
@@ -24,6 +25,12 @@ def threshold_of(item: pytest.Function) -> float | None:
         return settings.thresholds[item.originalname]
     by_tag = [settings.thresholds[tag] for tag in marks_of(item.obj) if tag in settings.thresholds]
     return max(by_tag, default=settings.threshold)
+
+
+def named_demands(item: pytest.Function, demands: Demands) -> Demands:
+    """*demands* with the threshold that the session gives the eval *item* by name: it must have a score."""
+    named = settings_of(item.config).thresholds.get(item.originalname)
+    return demands if named is None or demands.threshold is not None else replace(demands, threshold=named)
 
 
 def unknown_names(config: pytest.Config) -> list[str]:

@@ -145,6 +145,11 @@ MUST_BE_RED = {
         ["--looplet-threshold=eval_y=0.5"],
         "no eval and no tag is called 'eval_y'",
     ),
+    "a threshold for an eval without a score": (
+        "def eval_x(ctx): return 'good'",
+        ["--looplet-threshold=eval_x=0.5"],
+        "threshold=0.5 needs a score",
+    ),
     "a threshold that is none": (
         "def eval_x(ctx): return 1",
         ["--looplet-threshold=2"],
