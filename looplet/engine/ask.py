@@ -181,6 +181,8 @@ def _question(run: Run, request: Request) -> Ask:
 def _taken(run: Run, request: Request, answer: ChatReply | ModelError) -> Script:
     """What comes of the first *answer*: further attempts if it is an error, and news for the observers."""
     attempts, observers = 1, run.plan.observers
+    if run.unheard is not None:
+        _raise_unheard(run)
     if not isinstance(answer, ChatReply):
         answer, attempts = yield from _again(run, request, answer)
     reply, error = (answer, None) if isinstance(answer, ChatReply) else (None, answer)
@@ -232,6 +234,8 @@ def _again(run: Run, request: Request, answer: ChatReply | ModelError) -> Script
         attempt += 1
         on_chunk = _chunk_teller(run) if plan.stream_tokens and plan.observers.model_chunk else None
         answer = yield Ask(run.llm, request, timeout_of(run), plan.cancel_token, on_chunk)
+        if run.unheard is not None:
+            _raise_unheard(run)
 
 
 def _pause(problem: ModelError, attempt: int) -> float:
@@ -262,11 +266,21 @@ def _chunk_teller(run: Run) -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         nonlocal index
-        for hear in run.plan.observers.model_chunk:
-            hear(run.first_step, text, index)
+        try:
+            for hear in run.plan.observers.model_chunk:
+                hear(run.first_step, text, index)
+        except Exception as problem:
+            run.unheard = problem  # a backend would take it for a failure of its own
+            raise
         index += 1
 
     return tell
+
+
+def _raise_unheard(run: Run) -> None:
+    problem, run.unheard = run.unheard, None
+    if problem is not None:
+        raise problem
 
 
 def cancelled(run: Run) -> bool:

@@ -189,6 +189,7 @@ class Run:
         asked_at: When the question that is out was sent, if an observer wants to know how long it took.
         told_head: The task and the tools as the last prompt had them, and the text that they are in it.
         at_once: How a driver that blocks meets a need, by its kind; None where each is yielded to it.
+        unheard: What an observer raised when it was told a piece of a reply that is still on its way.
         loose: Awaitables of hooks that were told of a tool's progress; waited for once it is over.
     """
 
@@ -223,6 +224,7 @@ class Run:
         "thread",
         "thread_sent",
         "told_head",
+        "unheard",
         "usage",
         "warned",
         "wire",
@@ -264,6 +266,7 @@ class Run:
         self.warned: set[tuple[type, str]] = set()
         self.loose: list[Awaitable[Any]] = []
         self.told_head: tuple[Any, str, str] | None = None
+        self.unheard: Exception | None = None
         self.thread: Thread | None = None
         self.thread_sent = 0
         self.runs_inside: dict[str, int] = {}

@@ -47,7 +47,7 @@ from looplet.streaming import (
     ToolDispatchEvent,
     ToolResultEvent,
 )
-from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls
+from looplet.testing import AsyncScriptedChatBackend, ScriptedChatBackend, call, calls, chunks
 from looplet.types import ChatReply, DefaultState, Step, ToolCall, ToolResult
 
 EVENTS = [
@@ -281,6 +281,24 @@ def test_every_kind_of_news_once_and_in_order():
         *[HookEvent, ToolDispatchEvent, ToolResultEvent, StepEndEvent],
         LoopEndEvent,
     ]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_LB_08_a_screen_that_is_gone_amid_a_reply_is_no_failure_of_the_model(mode, seen):
+    def emit(event):
+        seen.append(event)
+        if isinstance(event, LLMChunkEvent):
+            raise ConnectionResetError("the screen is gone")  # which a model would be asked again for
+
+    options = {"stream": CallbackEmitter(emit), "config": LoopConfig(stream_tokens=True)}
+    backend, run = ScriptedChatBackend, run_loop
+    if mode == "async":
+        backend, run = AsyncScriptedChatBackend, lambda *a, **k: asyncio.run(async_run_loop(*a, **k))
+    llm = backend([chunks("Hel", "lo")] * 3)
+    with pytest.raises(ConnectionResetError, match="the screen is gone"):
+        run(llm, "t", [grep], **options)
+    assert len(llm.requests) == 1
+    assert seen[-1].reason == "error"
 
 
 class TestEventStream:
