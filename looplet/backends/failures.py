@@ -88,7 +88,11 @@ _OVERFLOW_CODES = {"context_length_exceeded", "request_too_large"}
 
 _OVERFLOW_PHRASES = re.compile(
     r"prompt is too long|prompt_too_long|context_length_exceeded|maximum context length|token limit"
-    r"|too many tokens|input is too long|request too large",
+    r"|too many tokens|input is too long|request too large"
+    # OpenAI, Anthropic, llama.cpp; Gemini, OpenAI; Grok; Groq; LM Studio; Text Generation Inference; Qwen
+    r"|exceeds? (?:the )?(?:available )?context (?:window|limit|size|length)"
+    r"|input token count\b.{0,40}\bexceeds|input tokens exceed|maximum prompt length"
+    r"|reduce the length of the messages|context the overflows|`inputs` tokens \+|range of input length",
     re.IGNORECASE,
 )
 

@@ -118,6 +118,38 @@ def test_failure_of(problem: BaseException, kind: ErrorKind, status: int | None,
     assert status is None or str(status) in str(failure)
 
 
+TOO_LONG = {
+    "openai": "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "openai, long": "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300001",
+    "anthropic": "input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000",
+    "gemini": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    "grok": "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+    "groq": "Please reduce the length of the messages or completion.",
+    "llama.cpp": "the request exceeds the available context size, try increasing it",
+    "lm studio": "Trying to keep the first 9000 tokens when context the overflows.",
+    "tgi": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000",
+    "qwen": "Range of input length should be [1, 30720]",
+}
+
+
+@pytest.mark.parametrize("text", TOO_LONG.values(), ids=TOO_LONG)
+def test_how_providers_say_that_a_prompt_is_too_long(text: str) -> None:
+    assert failure_of(Http(text, status_code=400)).kind is K.CONTEXT_OVERFLOW
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
+        "messages.0.content: image exceeds 5 MB maximum",
+        "tools: array too long, the maximum length is 128",
+        "Unsupported parameter: 'context'",
+    ],
+)
+def test_what_no_shorter_prompt_would_mend(text: str) -> None:
+    assert failure_of(Http(text, status_code=400)).kind is K.VALIDATION
+
+
 def refused(url: str) -> Exception:
     """What a client raises whose connection was refused, with the refusal as its cause."""
     try:
