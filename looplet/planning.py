@@ -311,6 +311,7 @@ def _selector(config: LoopConfig) -> Callable[[], tuple[Any, Wire]] | None:
 
     def select() -> tuple[Any, Wire]:
         llm = router.select(purpose="reasoning")
+        _require_backend(llm)
         return llm, _wire(llm, config)
 
     return select

@@ -45,7 +45,10 @@ def ask(run: Run, brief: str) -> Script:
     Gives a `Reply`, a `ModelError` when there is none for good, or None when a hook stopped the run.
     """
     if run.plan.select_model is not None:
-        run.llm, run.wire = run.plan.select_model()
+        run.llm, wire = run.plan.select_model()
+        if wire != run.wire:
+            run.wire = wire
+            record.refresh(run)
     # Most runs have no hook here: what may wait for one is entered only when there is one.
     plan = run.plan
     if plan.slots.build_prompt:

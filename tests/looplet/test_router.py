@@ -306,6 +306,36 @@ class TestCostTracker:
         assert (tracker.call_count, tracker.total_output_tokens) == (1, 2)
 
 
+@tool
+def look(q: str) -> str:
+    """Look."""
+    return f"seen {q}"
+
+
+class InTurn:
+    """A router that has a list."""
+
+    def __init__(self, *backends) -> None:
+        self.left = list(backends)
+
+    def select(self, purpose, **kwargs):
+        return self.left.pop(0)
+
+
+def test_a_text_model_that_takes_over_sees_what_was_found():
+    chat = ScriptedChatBackend(call("look", q="needle"), call("done", answer="x"))
+    text = Text('{"tool": "look", "args": {"q": "hay"}}')
+    config = LoopConfig(router=InTurn(chat, text, chat))
+    assert run_loop(chat, "x", [look], config=config).stop_reason == "done"
+    assert "seen needle" in text.asked[0]["prompt"]
+    assert "seen hay" in chat.requests[-1].text
+
+
+def test_a_router_that_gives_no_backend_is_told_what_it_gave():
+    with pytest.raises(TypeError, match="llm is NoneType"):
+        run_loop(Text(), "x", [look], config=LoopConfig(router=InTurn(None)))
+
+
 def test_routing_follows_the_purpose():
     router = SimpleRouter(
         [ModelProfile("a", Text("A")), ModelProfile("b", Chatty("B"), strengths=["summary"])],
