@@ -120,7 +120,7 @@ def test_failure_of(problem: BaseException, kind: ErrorKind, status: int | None,
 
 TOO_LONG = {
     "openai": "Your input exceeds the context window of this model. Please adjust your input and try again.",
-    "openai, long": "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300001",
+    "openai, long": "Input tokens exceed the configured limit of 272000 tokens. Your messages have 300001",
     "anthropic": "input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000",
     "gemini": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
     "grok": "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
