@@ -69,9 +69,9 @@ def act(run: Run) -> Script:
     # A result that hooks look at, or that waits for other calls, is kept before it becomes a step.
     waits = journal is not None and (len(run.pending) > 1 or run.plan.slots.after_tool)
     try:
-        for place, pending in enumerate(run.pending):
+        for pending in run.pending:
             if pending.result is None:
-                if run.plan.concurrent and len(group := _at_once(run, place)) > 1:
+                if run.plan.concurrent and len(group := _at_once(run)) > 1:
                     yield from _dispatch_together(run, group)
                     continue
                 if journal is not None:
@@ -80,7 +80,7 @@ def act(run: Run) -> Script:
                 pending.result = (yield need) if at_once is None else at_once[RunTool](need)
                 while run.loose:
                     yield Resolve(run.loose.pop(0))
-                if journal is not None and waits:
+                if waits and journal is not None:
                     yield Save(partial(journal.finished, run, pending))
     except Exception:
         yield from _show_finished(run)
@@ -110,12 +110,12 @@ def act(run: Run) -> Script:
         raise
 
 
-def _at_once(run: Run, place: int) -> list[Pending]:
-    """The calls from *place* on that are given to the registry together.
+def _at_once(run: Run) -> list[Pending]:
+    """The next calls that are given to the registry together.
 
     A journal knows of each call when it starts, so it is given only those that do start together.
     """
-    waiting = [pending for pending in run.pending[place:] if pending.result is None]
+    waiting = [pending for pending in run.pending if pending.result is None]
     if run.plan.journal is None:
         return waiting
     specs = run.plan.specs

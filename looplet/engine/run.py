@@ -182,6 +182,7 @@ class Run:
         done_call: The done call of the last reply, after the pending ones.
         offset: Added to the state's step count to number steps, after a resume that did not restore them.
         free_used: Steps so far that cost no budget.
+        own_limit: The state, where its own figures say how many steps are left.
         notes: Text for the next prompt: what hooks injected.
         rejection: Why the last done was turned down.
         stop_request: Stop reason that a hook asked for; the run ends with this iteration.
@@ -210,6 +211,7 @@ class Run:
         "new_entities",
         "notes",
         "offset",
+        "own_limit",
         "parse_failures",
         "pending",
         "plan",
@@ -239,6 +241,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.state = state
+        self.own_limit = state if plan.step_limit is None and isinstance(state, DefaultState) else None
         self.session_log = session_log
         self.conversation = conversation
         self.wire = plan.wire
@@ -278,10 +281,10 @@ class Run:
 
     def steps_left(self) -> int:
         """Steps that may still be taken at a cost."""
-        state, limit = self.state, self.plan.step_limit
-        if limit is None and isinstance(state, DefaultState):
-            return state.max_steps - len(state.steps) - self.offset + self.free_used
-        left = state.budget_remaining
+        own = self.own_limit
+        if own is not None:
+            return own.max_steps - len(own.steps) - self.offset + self.free_used
+        left, limit = self.state.budget_remaining, self.plan.step_limit
         if limit is None:
             return left
         return min(left, limit - (self.next_number() - 1 - self.free_used))
