@@ -527,7 +527,7 @@ class ModelPrice(Frozen):
     def cost(self, usage: Usage) -> float:
         """US dollars for *usage*."""
         cached_price = self.input if self.cached is None else self.cached
-        fresh = usage.input_tokens - usage.cached_tokens
+        fresh = max(0, usage.input_tokens - usage.cached_tokens)  # not every provider counts cached ones in
         return (
             fresh * self.input + usage.cached_tokens * cached_price + usage.output_tokens * self.output
         ) / 1e6

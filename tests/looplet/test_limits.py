@@ -167,6 +167,12 @@ def test_a_model_without_a_price_cannot_be_paid():
 SAME = call("look", q="x")
 
 
+def test_more_cached_tokens_than_were_sent_give_no_money_back():
+    price = ModelPrice(input=2, output=10, cached=1)
+    assert price.cost(Usage(5, 0, 1_000_000)) == pytest.approx(1)
+    assert price.cost(Usage(1_000_000, 100_000, 400_000)) == pytest.approx(1.2 + 0.4 + 1)
+
+
 def test_what_a_sub_agent_spends_without_a_price_ends_the_run():
     @tool
     def delegate() -> dict:
