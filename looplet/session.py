@@ -378,8 +378,11 @@ def _unique(items: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(items))
 
 
-def _joined(names: Iterable[str]) -> str:
-    return ", ".join(map(str, names))
+def _joined(names: list[str]) -> str:
+    # A summary stands for any number of entries, and its text must not grow with them.
+    text = ", ".join(map(str, names[:_SHOWN_ENTITIES]))
+    more = len(names) - _SHOWN_ENTITIES
+    return f"{text} … and {more} more" if more > 0 else text
 
 
 def _bullets(lines: list[str]) -> str:

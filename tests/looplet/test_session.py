@@ -196,6 +196,15 @@ class TestCompact:
         assert max(sizes[5:]) <= 1.2 * sizes[5]
         assert len([e for e in log.entries if e.tool == SUMMARY_TOOL]) == 1
 
+    def test_what_is_shown_of_a_summary_is_bounded_however_much_there_was_to_point_out(self):
+        log = SessionLog()
+        for number in range(1, 600):
+            log.record(number, "", "t", "r", [f"entity {number}"], highlights=[f"highlight {number}"])
+            log.compact(3)
+        assert len(log.all_entities()) == 2 * 599
+        assert len(log.render()) < 2000
+        assert len(log.render_compact()) < 2000
+
     def test_a_summary_by_a_model_outlives_the_findings_after_it(self):
         log = SessionLog()
         log.entries.append(LogEntry(3, "", MODEL_SUMMARY_TOOL, "", findings=["the story so far"]))
