@@ -335,7 +335,11 @@ def run_compact(
     step_num: int,
     reason: str,
 ) -> CompactOutcome:
-    """Run *service* with PRE_COMPACT before it and POST_COMPACT after it; a `Stop` from a hook skips it."""
+    """Run *service* with PRE_COMPACT before it and POST_COMPACT after it; a `Stop` from a hook skips it.
+
+    Raises:
+        TypeError: *service* returned something else than a `CompactOutcome`.
+    """
     before = _count(conversation)
     known = {"state": state, "session_log": session_log, "step_num": step_num, "extra": {"reason": reason}}
     for decision in emit_event(hooks, LifecycleEvent.PRE_COMPACT, messages_before=before, **known):
@@ -349,6 +353,10 @@ def run_compact(
         step_num=step_num,
         reason=reason,
     )
+    if not isinstance(outcome, CompactOutcome):
+        raise TypeError(
+            f"{type(service).__name__}.compact returned {type(outcome).__name__}; return a CompactOutcome"
+        )
     was, now = outcome.messages_before, outcome.messages_after
     emit_event(
         hooks,

@@ -274,6 +274,19 @@ def test_a_template_that_cannot_be_filled_in_is_told_at_once(prompt: Any) -> Non
         SummarizeCompact(summary_prompt=prompt)
 
 
+class Forgetful(TruncateCompact):
+    """Does its work and does not say what came of it."""
+
+    def compact(self, **known: Any) -> Any:
+        super().compact(**known)
+
+
+def test_a_service_that_says_nothing_is_named() -> None:
+    config = LoopConfig(compact_service=Forgetful())
+    with pytest.raises(TypeError, match=r"Forgetful\.compact returned NoneType"):
+        run_loop(ScriptedChatBackend(call("page", n=1)), "read", [page], hooks=[Always()], config=config)
+
+
 def test_summarising_nothing_asks_nobody() -> None:
     outcome = one_run(SummarizeCompact(), SessionLog())
     assert outcome.extra == {"mode": "empty_fallback", "summary_chars": 0}
