@@ -5,6 +5,7 @@ A backend made here can do what the backend behind it can do: threads, native to
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -174,15 +175,19 @@ class CostTracker(Wrapper):
         self._backend = backend
         self._prices = (cost_per_1k_input, cost_per_1k_output)
         self._input = self._output = self._calls = 0
+        self._lock = threading.Lock()
 
     def _inner(self) -> Any:
         return self._backend
 
     def _heard(self, question: Any, answer: Any) -> None:
         usage = answer.usage if isinstance(answer, ChatReply) else None
-        self._calls += 1
-        self._input += usage.input_tokens if usage else max(1, _words(question))
-        self._output += usage.output_tokens if usage else max(1, _words(answer))
+        sent = usage.input_tokens if usage else max(1, _words(question))
+        written = usage.output_tokens if usage else max(1, _words(answer))
+        with self._lock:  # sub-agents may ask at the same time
+            self._calls += 1
+            self._input += sent
+            self._output += written
 
     @property
     def total_cost(self) -> float:

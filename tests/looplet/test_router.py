@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
+from threading import Thread
 
 import pytest
 
@@ -291,6 +293,21 @@ class TestCostTracker:
         tracker.chat([{"role": "user", "content": [{"type": "text", "text": "a b c"}]}], tools=[])
         tracker.generate_with_tools("d", tools=[])
         assert (tracker.total_input_tokens, tracker.total_output_tokens) == (4, 4)
+
+    def test_asked_by_several_threads_at_once_it_counts_every_call(self):
+        tracker = CostTracker(backend=Text("a b"), cost_per_1k_input=1, cost_per_1k_output=1)
+        asking = [Thread(target=lambda: [tracker.generate("x " * 300) for _ in range(500)]) for _ in range(4)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for thread in asking:
+                thread.start()
+            for thread in asking:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        counted = tracker.call_count, tracker.total_input_tokens, tracker.total_output_tokens
+        assert counted == (2000, 600_000, 4000)
 
     def test_a_failed_call_costs_nothing(self):
         tracker = CostTracker(
