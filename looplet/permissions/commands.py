@@ -12,7 +12,7 @@ from looplet.permissions.inside import stay_inside
 from looplet.permissions.matcher import Described, Unsure, argument
 from looplet.permissions.paths import Root
 from looplet.permissions.patterns import Pattern, Seen, taken_apart
-from looplet.permissions.runs import name_of
+from looplet.permissions.runs import name_of, refuse_hidden
 from looplet.permissions.shell import Command
 
 
@@ -66,6 +66,7 @@ class _Commands(Described):
             oddity = command.oddity()
             if oddity:
                 raise Unsure(oddity)
+            refuse_hidden(command)
             words = [word.text for word in command.words]
             if not any(pattern.covers(words) for pattern in self.patterns):
                 raise Unsure(f"{words[0]!r:.60} is not covered")

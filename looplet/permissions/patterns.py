@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from looplet.errors import ConfigError
 from looplet.permissions.globs import glob
 from looplet.permissions.matcher import Unsure
-from looplet.permissions.runs import name_of, names_program, opens, reach
+from looplet.permissions.runs import Patterned, name_of, names_program, opens, reach
 from looplet.permissions.shell import Command, commands_of
 
 MOST_COMMANDS = 256
@@ -27,6 +28,7 @@ class Run:
     words: tuple[str, ...]
     options: bool
     known: bool
+    patterned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def taken_apart(text: str) -> Text:
         return Text((), f"more than {MOST_COMMANDS} commands", None)
     seen = tuple(_look(command) for command in commands)
     programs = frozenset(run.words[0] for each in seen for run in each.runs)
-    return Text(seen, "", None if any(each.problem for each in seen) else programs)
+    told = not any(each.problem or any(run.patterned for run in each.runs) for each in seen)
+    return Text(seen, "", programs if told else None)
 
 
 def _look(command: Command) -> Seen:
@@ -75,7 +78,7 @@ def _look(command: Command) -> Seen:
             plain = [name_of(words[0]), *words[1:]]
             options = any(word.startswith("-") for word in plain[1:])
             low = tuple(word.lower() for word in plain)
-            runs.append(Run(spelled(plain).lower(), low, options, known))
+            runs.append(Run(spelled(plain).lower(), low, options, known, isinstance(words[0], Patterned)))
     except Unsure as problem:
         return Seen(command, tuple(runs), str(problem))
     return Seen(command, tuple(runs), "")
@@ -90,6 +93,7 @@ class Pattern:
     _loose: Callable[[str], bool] = field(init=False, repr=False, compare=False)
     _alone: str = field(init=False, repr=False, compare=False)
     _first: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    _name: str = field(init=False, repr=False, compare=False)
     words: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _options: bool = field(init=False, repr=False, compare=False)
 
@@ -102,6 +106,7 @@ class Pattern:
         object.__setattr__(self, "_loose", glob(loose))
         object.__setattr__(self, "_alone", loose.removesuffix(" *"))
         object.__setattr__(self, "_first", glob(name_of(words[0]).lower()))
+        object.__setattr__(self, "_name", name_of(words[0]).lower().strip("*?"))
         object.__setattr__(self, "words", tuple(words))
         object.__setattr__(self, "_options", any(word.startswith("-") for word in words))
 
@@ -134,6 +139,8 @@ class Pattern:
         Folders before the program, upper and lower case, and the order and grouping of options do not
         matter.
         """
+        if run.patterned and fnmatchcase(self._name, run.words[0]):
+            return True
         # A denied `rm *` is also about `rm` alone.
         if self._loose(run.text) or run.text == self._alone:
             return True

@@ -36,8 +36,9 @@ _PIECES = re.compile(
     re.DOTALL | re.ASCII,
 )
 _IN_DOUBLE = re.compile(r'\\(\n|[$`"\\])')
-_EXPANDS_IN_DOUBLE = re.compile(r"(?<!\\)(?:\\\\)*(?:`|\$[A-Za-z0-9_{(\[@*#?$!-])")
+_EXPANDS_IN_DOUBLE = re.compile(r"`|\$[A-Za-z0-9_{(\[@*#?$!-]")
 _VARIABLE_IN_DOUBLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\}|[0-9@*#?$!-])", re.ASCII)
+_ESCAPED = re.compile(r"\\(?:(\n)|.)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=.*", re.DOTALL | re.ASCII)
 _RESERVED_WORDS = (
     "if then else elif fi do done case esac while until for select in function coproc { } ! [[ ]]"
@@ -76,6 +77,7 @@ class Command:
         redirected: Files it reads from or writes to by redirection.
         after: The operator before it; empty for the first.
         background: Whether the shell goes on without it.
+        reads: Whether a redirection gives it something to read.
     """
 
     words: list[Word] = field(default_factory=list)
@@ -83,11 +85,12 @@ class Command:
     redirected: list[Word] = field(default_factory=list)
     after: str = ""
     background: bool = False
+    reads: bool = False
 
     @property
-    def piped(self) -> bool:
-        """Whether it reads what the command before it writes."""
-        return self.after == "|"
+    def fed(self) -> bool:
+        """Whether it reads what the command before it writes, or a file by redirection."""
+        return self.reads or self.after == "|"
 
     def oddity(self) -> str:
         """What the command has besides plain known words, in words; empty for a plain command."""
@@ -157,6 +160,8 @@ class _Reader:
             return len(self.text) if line < 0 else line
         elif kind != "joined":
             self._add(kind, piece)
+        elif self.word is not None and self.word.plain.isdigit():
+            raise Unsure("a number that goes on in the next line")
         return found.end()
 
     def _add(self, kind: str, piece: str) -> None:
@@ -190,6 +195,7 @@ class _Reader:
         if self.redirecting:
             raise Unsure("a redirection without a file")
         self.redirecting = True
+        self.command.reads = self.command.reads or "<" in piece
 
     def _end_word(self) -> None:
         word, self.word = self.word, None
@@ -240,8 +246,9 @@ def _unquoted(word: Word, kind: str, piece: str) -> str:
     if kind == "ansi":
         return _ansi(piece[2:-1])
     body = piece[2:-1] if piece[0] == "$" else piece[1:-1]
-    if _EXPANDS_IN_DOUBLE.search(body):
-        if "`" in body or re.search(r"\$[({\[]", _VARIABLE_IN_DOUBLE.sub("", body)):
+    bare = _ESCAPED.sub(lambda found: "" if found[1] else " ", body)
+    if _EXPANDS_IN_DOUBLE.search(bare):
+        if "`" in bare or re.search(r"\$[({\[]", _VARIABLE_IN_DOUBLE.sub("", bare)):
             raise Unsure("a substitution in double quotes")
         word.known = False
     return _IN_DOUBLE.sub(lambda found: "" if found[1] == "\n" else found[1], body)
@@ -252,6 +259,9 @@ _ANSI_LETTERS = dict(zip("abeEfnrtv", "\a\b\x1b\x1b\f\n\r\t\v", strict=True))
 
 
 def _ansi(body: str) -> str:
+    if "'" in body:
+        raise Unsure("a quote in $'…', which ends there in a shell that does not know $'…'")
+
     def plain(found: re.Match[str]) -> str:
         hexes, octal, wide, letter = found.groups()
         if letter:
