@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
+from looplet.engine.observe import RunObserver
+
 
 @dataclass(frozen=True)
 class CacheControl:
@@ -75,8 +77,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class CacheBreakDetector:
-    """Computes breakpoints like `compute_breakpoints` and remembers when a part changed."""
+class CacheBreakDetector(RunObserver):
+    """Computes breakpoints like `compute_breakpoints` and remembers when a part changed.
+
+    Among the hooks of a run with `LoopConfig.cache_policy` it computes those of the run.
+    """
 
     def __init__(self, policy: CachePolicy) -> None:
         self.policy = policy

@@ -6,7 +6,9 @@ import hashlib
 
 import pytest
 
+from looplet import CallableMemorySource, LoopConfig, run_loop
 from looplet.cache import CacheBreakDetector, CacheBreakpoint, CacheControl, CachePolicy, compute_breakpoints
+from looplet.testing import ScriptedChatBackend, call
 
 ALL = CachePolicy(CacheControl(), CacheControl("1h"), CacheControl())
 TEXTS = {"system_prompt": "be kind", "tool_schemas_text": "tools", "memory_text": "remember"}
@@ -59,3 +61,16 @@ def test_the_detector_names_step_section_and_hashes():
     assert detector.breaks == [(3, "memory", first[2].hash, changed[2].hash)]
     detector.breaks.clear()
     assert len(detector.breaks) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_detector_among_the_hooks_watches_a_run():
+    detector = CacheBreakDetector(ALL)
+    script = [call("print", args="x"), call("print", args="y"), call("done", answer="ok")]
+    config = LoopConfig(
+        system_prompt="be kind",
+        cache_policy=ALL,
+        memory_sources=[CallableMemorySource(lambda state: "more" if len(state.steps) > 1 else "remember")],
+    )
+    run_loop(ScriptedChatBackend(script), "t", [print], hooks=[detector], config=config)
+    assert [(step, label) for step, label, *_ in detector.breaks] == [(3, "memory")]
