@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
-from looplet.streaming.event import Event, LoopEndEvent
+from looplet.streaming.event import Event, LoopEndEvent, LoopStartEvent
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,15 +25,19 @@ class EventStream:
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
+        self._runs = 0  # that have begun and not ended: a sub-agent may tell the same stream
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._more: asyncio.Event | None = None
 
     def emit(self, event: Event) -> None:
-        """Take one event; the last one of a run closes the stream."""
+        """Take one event; the last one of a run, its sub-agents' aside, closes the stream."""
         self._events.append(event)
-        if isinstance(event, LoopEndEvent):
-            self._closed = True
+        if isinstance(event, LoopStartEvent):
+            self._runs += 1
+        elif isinstance(event, LoopEndEvent):
+            self._runs -= 1
+            self._closed = self._closed or self._runs <= 0
         self._wake()
 
     def close(self) -> None:

@@ -47,12 +47,18 @@ class TerminalPrinter:
         with self._lock:
             if isinstance(event, LLMChunkEvent):
                 self._in_text = True
-                self._file.write(escape_terminal(event.chunk, lines=True))
+                self._write(escape_terminal(event.chunk, lines=True))
             elif isinstance(event, ToolDispatchEvent):
                 self._args[event.step_num] = event.args_summary
             elif line := self._line(event):
-                self._file.write(f"{self._end_of_text()}{line}\n")
+                self._write(f"{self._end_of_text()}{line}\n")
             self._file.flush()
+
+    def _write(self, text: str) -> None:
+        encoding = self._file.encoding
+        if encoding:  # a sign that the terminal does not have must not end the run
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
+        self._file.write(text)
 
     def _end_of_text(self) -> str:
         was, self._in_text = self._in_text, False

@@ -16,6 +16,7 @@ from looplet import (
     PermissionEngine,
     PermissionHook,
     async_run_loop,
+    async_run_sub_loop,
     composable_loop,
     run_loop,
     streaming,
@@ -244,6 +245,15 @@ class TestTerminalPrinter:
         )
         assert "\x1b" not in text
 
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    def test_signs_that_the_terminal_does_not_have_do_not_end_the_run(self, encoding):
+        file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        tools = tools_from([grep], include_done=True)
+        llm = ScriptedChatBackend([call("grep", q="→ \ud800"), DONE])
+        assert run_loop(llm, "über → \ud800", tools, stream=TerminalPrinter(file)).stop_reason == "done"
+        file.seek(0)
+        assert "grep" in file.read()
+
     def test_colors_only_on_a_terminal_or_on_request(self, monkeypatch):
         assert "\x1b[32m✓" in printed([call("grep", q="x"), DONE], color=True)[1]
         assert not any("\x1b" in line for line in printed([DONE], color=None))
@@ -329,6 +339,28 @@ class TestEventStream:
             return heard
 
         assert asyncio.run(follow())[-1] == "LoopEndEvent"
+
+    def test_a_sub_agent_that_tells_the_same_stream_does_not_end_it(self):
+        async def follow():
+            events = EventStream()
+            hook = StreamingHook(events)
+
+            @tool
+            async def delegate() -> dict:
+                """Delegate."""
+                found = await async_run_sub_loop(AsyncScriptedChatBackend([DONE]), "s", [grep], hooks=[hook])
+                await asyncio.sleep(0.01)  # the consumer takes all there is
+                return found
+
+            llm = AsyncScriptedChatBackend([call("delegate"), call("grep", q="x"), DONE])
+            run = asyncio.create_task(async_run_loop(llm, "t", [delegate, grep], hooks=[hook]))
+            heard = [event.event_type async for event in events]
+            await run
+            return heard
+
+        heard = asyncio.run(follow())
+        assert heard.count("LoopStartEvent") == heard.count("LoopEndEvent") == 2
+        assert heard[-1] == "LoopEndEvent"
 
     def test_a_run_that_never_begins_ends_the_iteration(self):
         async def follow():
