@@ -34,9 +34,13 @@ class _Commands(Described):
         text = taken_apart(argument(args, self.arg, str))
         if text.problem:
             raise Unsure(text.problem)
-        if text.programs is not None and self._programs.isdisjoint(text.programs) and not self._any_program:
+        named = any(fits(pattern.name) for fits in text.patterned for pattern in self.patterns)
+        known = text.programs is not None and self._programs.isdisjoint(text.programs)
+        if known and not named and not self._any_program:
             return False
         touched = [True for each in text.seen if self._touches(each)]
+        if named and not touched:
+            raise Unsure("a pattern for file names in the place of a program")
         if not touched:
             return False
         self._refuse_oddities(args, [each.command for each in text.seen])

@@ -197,7 +197,7 @@ class _Question:
             return PermissionOutcome(PermissionDecision.ALLOW, rule, reason, asked=True, by="person")
         if isinstance(said, str) and said == PermissionDecision.DENY:
             return _denied(rule, "refused by the person asked", reason, asked=True, by="person")
-        return _denied(rule, f"no usable answer ({said!r:.80})", reason, asked=True)
+        return _denied(rule, f"no usable answer ({_shown(said)})", reason, asked=True)
 
 
 class Evaluation:
@@ -250,8 +250,18 @@ def _by_default(default: object, rule: PermissionRule | None, reason: str) -> Pe
     return PermissionOutcome(decision, rule, reason, by="default")
 
 
+def _shown(answer: object) -> str:
+    try:
+        return f"{answer!r:.80}"
+    except Exception:
+        return f"a {type(answer).__name__}"
+
+
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
+    try:
+        return f"{type(error).__name__}: {error}"[:200]
+    except Exception:
+        return type(error).__name__
 
 
 def _caller() -> str:

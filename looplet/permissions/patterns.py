@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import lru_cache
 
 from looplet.errors import ConfigError
@@ -16,6 +16,9 @@ from looplet.permissions.shell import Command, commands_of
 
 MOST_COMMANDS = 256
 """Simple commands of one text."""
+
+MOST_NAMES, LONGEST_NAME = 16, 100
+"""Patterns for file names that may stand for a program, and characters of one."""
 
 _FLAGS = re.compile(r"-([A-Za-z0-9]+)\*?")
 
@@ -28,7 +31,6 @@ class Run:
     words: tuple[str, ...]
     options: bool
     known: bool
-    patterned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Seen:
     command: Command
     runs: tuple[Run, ...]
     problem: str
+    patterned: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,13 @@ class Text:
         seen: Its commands, in order.
         problem: Why it cannot be explained, or an empty text.
         programs: The names of all that it may run, in lower case; None where that cannot be told.
+        patterned: For each program that is named by a pattern for file names: whether a name fits it.
     """
 
     seen: tuple[Seen, ...]
     problem: str
     programs: frozenset[str] | None
+    patterned: tuple[Callable[[str], bool], ...] = ()
 
 
 @lru_cache(maxsize=64)
@@ -66,22 +71,33 @@ def taken_apart(text: str) -> Text:
         return Text((), f"more than {MOST_COMMANDS} commands", None)
     seen = tuple(_look(command) for command in commands)
     programs = frozenset(run.words[0] for each in seen for run in each.runs)
-    told = not any(each.problem or any(run.patterned for run in each.runs) for each in seen)
-    return Text(seen, "", programs if told else None)
+    names = dict.fromkeys(name for each in seen for name in each.patterned)
+    if len(names) > MOST_NAMES or any(len(name) > LONGEST_NAME for name in names):
+        return Text((), "too many patterns for file names, or one too long", None)
+    fits = tuple(_fitting(name) for name in names)
+    return Text(seen, "", None if any(each.problem for each in seen) else programs, fits)
+
+
+def _fitting(name: str) -> Callable[[str], bool]:
+    compiled = re.compile(translate(name))
+    return lambda text: compiled.match(text) is not None
 
 
 def _look(command: Command) -> Seen:
     runs: list[Run] = []
+    patterned: dict[str, None] = {}
     known = all(word.known for word in command.words)
     try:
         for words in reach(command):
             plain = [name_of(words[0]), *words[1:]]
             options = any(word.startswith("-") for word in plain[1:])
             low = tuple(word.lower() for word in plain)
-            runs.append(Run(spelled(plain).lower(), low, options, known, isinstance(words[0], Patterned)))
+            runs.append(Run(spelled(plain).lower(), low, options, known))
+            if isinstance(words[0], Patterned):
+                patterned[low[0]] = None
     except Unsure as problem:
-        return Seen(command, tuple(runs), str(problem))
-    return Seen(command, tuple(runs), "")
+        return Seen(command, tuple(runs), str(problem), tuple(patterned))
+    return Seen(command, tuple(runs), "", tuple(patterned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +109,7 @@ class Pattern:
     _loose: Callable[[str], bool] = field(init=False, repr=False, compare=False)
     _alone: str = field(init=False, repr=False, compare=False)
     _first: Callable[[str], bool] = field(init=False, repr=False, compare=False)
-    _name: str = field(init=False, repr=False, compare=False)
+    name: str = field(init=False, repr=False, compare=False)
     words: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _options: bool = field(init=False, repr=False, compare=False)
 
@@ -106,7 +122,7 @@ class Pattern:
         object.__setattr__(self, "_loose", glob(loose))
         object.__setattr__(self, "_alone", loose.removesuffix(" *"))
         object.__setattr__(self, "_first", glob(name_of(words[0]).lower()))
-        object.__setattr__(self, "_name", name_of(words[0]).lower().strip("*?"))
+        object.__setattr__(self, "name", name_of(words[0]).lower().strip("*?"))
         object.__setattr__(self, "words", tuple(words))
         object.__setattr__(self, "_options", any(word.startswith("-") for word in words))
 
@@ -139,8 +155,6 @@ class Pattern:
         Folders before the program, upper and lower case, and the order and grouping of options do not
         matter.
         """
-        if run.patterned and fnmatchcase(self._name, run.words[0]):
-            return True
         # A denied `rm *` is also about `rm` alone.
         if self._loose(run.text) or run.text == self._alone:
             return True

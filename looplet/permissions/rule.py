@@ -114,7 +114,10 @@ def _described(matcher: ArgMatcher | None) -> str:
 
 
 def _told(problem: BaseException) -> str:
-    text = str(problem)
+    try:
+        text = str(problem)
+    except Exception:
+        return type(problem).__name__
     return text if isinstance(problem, Unsure) and text else f"{type(problem).__name__}: {text}"[:200]
 
 

@@ -62,7 +62,7 @@ def kind_of(word: str) -> str:
     return name_of(word).lower().removesuffix(".exe")
 
 
-_COMPUTED = re.compile(r"[A-Za-z0-9_]\[(?s:.*)(?:\$[({]|`)")
+_INDEX, _COMPUTED = re.compile(r"\w\["), re.compile(r"\$[({]|`")
 _SHELL_VALUED = re.compile(r"[-+][A-Za-z]*[oO]|--(?:rc|init-)file")
 _NAMELESS = frozenset(("-v", "-R", "-p", "let", "read", "unset"))
 
@@ -140,7 +140,9 @@ def refuse_hidden(command: Command) -> None:
     words = [word.text for word in command.words]
     if not COMPUTING.isdisjoint(words[:3]):
         known = all(word.known for word in command.words)
-        if _COMPUTED.search(" ".join(words)) or (not known and not _NAMELESS.isdisjoint(words)):
+        index = _INDEX.search(" ".join(words))
+        computed = index is not None and _COMPUTED.search(" ".join(words), index.end())
+        if computed or (not known and not _NAMELESS.isdisjoint(words)):
             raise Unsure("an index that a shell may compute")
     if not command.fed:
         return

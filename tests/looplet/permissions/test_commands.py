@@ -3,6 +3,7 @@
 import pytest
 
 from looplet import PermissionDecision, PermissionEngine, ToolCall
+from looplet.clock import perf
 from looplet.errors import ConfigError
 from looplet.permissions import Unsure, command_matcher, command_within
 
@@ -237,6 +238,24 @@ def test_PE_14_a_long_script_takes_linear_time(part):
     command = f"sed '{part * (20_000 // len(part))}\x01'".replace("\x01", "e x")
     engine = PermissionEngine(default=ALLOW).deny("bash", arg_matcher=command_matcher("rm*"))
     assert engine.evaluate(ToolCall("bash", {"command": command})).denied
+
+
+LONG = {
+    "indexes": ("test " + "a[" * 16_000, False),
+    "letters of an option": ("env -" + "c" * 32_000, False),
+    "a pattern for file names": ("env /" + "*a" * 15_000, True),
+    "many patterns for file names": ("env " + " ".join(f"*{n}*" for n in range(200)), True),
+    "dollars in quotes": ('echo "' + "\\$" * 16_000 + '"', False),
+}
+
+
+@pytest.mark.parametrize(("command", "met"), LONG.values(), ids=LONG)
+def test_PE_14_a_long_command_takes_linear_time(command, met):
+    engine = PermissionEngine(default=ALLOW)
+    engine.deny("bash", arg_matcher=command_matcher("rm*"))
+    started = perf()
+    assert engine.evaluate(ToolCall("bash", {"command": command})).denied == met
+    assert perf() - started < 2
 
 
 RM = "rm*"

@@ -73,7 +73,17 @@ def test_a_deny_list_says_so_with_its_default():
     assert rules.evaluate(call("delete")).reason == "never"
 
 
+class Unprintable(Exception):
+    """What cannot be shown in a reason."""
+
+    def __repr__(self):
+        raise ValueError
+
+    __str__ = __repr__
+
+
 NO_ANSWERS = {
+    "what cannot be shown": Unprintable(),
     "none": None,
     "a bool": True,
     "another word": "yes",
@@ -89,7 +99,23 @@ def test_PE_02_an_unusable_answer_denies(answer):
     outcome = rules.evaluate(call())
     assert outcome.denied
     assert outcome.reason.startswith("money: ")
-    assert len(rules.denials) == 1
+    assert len(rules.denials) == len(rules.audit) == 1
+
+
+def throw(*_):
+    raise Unprintable
+
+
+def test_PE_02_an_error_that_cannot_be_shown_denies():
+    rules = PermissionEngine(ask_handler=throw).ask("pay")
+    assert rules.evaluate(call()).reason == "asking failed (Unprintable)"
+
+
+@pytest.mark.parametrize(("decision", "default"), [(ALLOW, DENY), (DENY, ALLOW), (ASK, ALLOW)])
+def test_PE_03_an_error_that_cannot_be_shown_widens_nothing(decision, default):
+    rules = PermissionEngine([PermissionRule("pay", decision, throw)], default=default)
+    assert rules.evaluate(call()).denied
+    assert "Unprintable" in rules.audit[0].reason
 
 
 @pytest.mark.parametrize("answer", ["allow", ALLOW], ids=["word", "member"])
