@@ -56,6 +56,8 @@ class _Commands(Described):
                     raise Unsure("a variable in a command")
         if seen.problem:
             raise Unsure(seen.problem)
+        if any(pattern.may_expand(seen.command) for pattern in self.patterns):
+            raise Unsure("a pattern for file names in a command")
         return False
 
     def _refuse_oddities(self, args: dict[str, Any], commands: Sequence[Command]) -> None:

@@ -164,6 +164,20 @@ class Pattern:
         """Whether the pattern is about the program of a command, whatever its arguments."""
         return self._first(run.words[0])
 
+    def may_expand(self, command: Command) -> bool:
+        """Whether a pattern for file names may become the second word, as in `git pus?`."""
+        first, *words = [word.text.lower() for word in command.words] or [""]
+        if len(self.words) < 2 or self.words[1][0] in "-*?" or not self._first(name_of(first)):
+            return False
+        wanted, before = self.words[1].strip("*?").lower(), ""
+        for given, word in zip(command.words[1:], words, strict=True):
+            if given.glob and (len(word) > LONGEST_NAME or _fitting(word)(wanted)):
+                return True
+            if "-" not in (before[:1], word[:1]):
+                return False
+            before = word
+        return False
+
     def _scattered(self, words: Sequence[str]) -> bool:
         """Whether the pattern's words stand among *words* in its order, options anywhere."""
         if not self._first(words[0]):

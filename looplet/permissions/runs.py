@@ -63,6 +63,7 @@ def kind_of(word: str) -> str:
 
 
 _INDEX, _COMPUTED = re.compile(r"\w\["), re.compile(r"\$[({]|`")
+_SPLIT = re.compile(r"-[A-Za-z0]*S|--s")
 _SHELL_VALUED = re.compile(r"[-+][A-Za-z]*[oO]|--(?:rc|init-)file")
 _NAMELESS = frozenset(("-v", "-R", "-p", "let", "read", "unset"))
 
@@ -206,6 +207,8 @@ def texts_in(words: list[str], known: bool) -> Iterator[str]:
     elif name == "eval":
         yield " ".join(args)
     elif name in TEXT_RUNNERS:
+        if name in ("env", "genv") and "\\" in "".join(args) and any(map(_SPLIT.match, args)):
+            raise Unsure("an escape of env's own")
         for word in args:
             value = word.partition("=")[2]
             yield from (part for part in (word, value) if _SHELL_TEXT.match(part))

@@ -43,10 +43,7 @@ SPARED = {
     ("rule", "matcher is None"),
     ("rule", "all((type(value) in ATOMS for value in args.values()))"),
     ("engine", "handler is None"),
-    (
-        "commands",
-        "text.programs is not None and self._programs.isdisjoint(text.programs) and (not self._any_program)",
-    ),
+    ("commands", "known and (not named) and (not self._any_program)"),
     ("shell", "found is None or found.lastgroup is None"),
     ("globs", "not tail and (not any(middle))"),
     ("hook", "call is None"),
