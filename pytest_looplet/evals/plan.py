@@ -106,4 +106,7 @@ plan_key = pytest.StashKey[Plan]()
 
 def plan_of(config: pytest.Config) -> Plan:
     """The plan of this session."""
-    return config.stash.setdefault(plan_key, Plan())
+    found = config.stash.get(plan_key, None)
+    if found is None:
+        found = config.stash[plan_key] = Plan()
+    return found
