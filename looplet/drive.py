@@ -103,7 +103,9 @@ def _ask(need: Ask) -> ChatReply | ModelError:
         if need.timeout_s is None:
             raw = method(first, **options)
         else:
-            raw = _within(need.timeout_s, partial(method, first, **options))
+            from looplet.workers import answer_within  # most runs need no thread
+
+            raw = answer_within(need.timeout_s, partial(method, first, **options))
         return _as_reply(need, raw)
     except Exception as problem:
         return _failure(problem)
@@ -115,17 +117,6 @@ def _failure(problem: Exception) -> ModelError:
     from looplet.backends.failures import failure_of  # a run whose model answers does without
 
     return failure_of(problem)
-
-
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """What *call* gives within *seconds*; a call that hangs is left behind on its daemon thread."""
-    future = _start(call, "looplet-model")
-    try:
-        return future.result(seconds)
-    except TimeoutError:
-        if future.done():
-            raise  # The call's own, not ours.
-        raise TimeoutError(f"the model did not answer within {seconds:g} s") from None
 
 
 def _start(work: Callable[[], T], name: str = "looplet-tool") -> Future[T]:

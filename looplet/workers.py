@@ -98,6 +98,21 @@ def start(function: Callable[[], T], name: str = "looplet-tool") -> Future[T]:
     return future
 
 
+def answer_within(seconds: float, question: Callable[[], T]) -> T:
+    """What *question*, a call of a model, gives; one that hangs is left behind on its thread.
+
+    Raises:
+        TimeoutError: There was no answer in time.
+    """
+    future = start(question, "looplet-model")
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.done():
+            raise  # The question's own, not ours.
+        raise TimeoutError(f"the model did not answer within {seconds:g} s") from None
+
+
 def retire() -> None:
     """Let no thread of today take another job: the idle ones end, the others after the job they have."""
     global _generation

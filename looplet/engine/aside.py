@@ -22,15 +22,9 @@ def ask_aside(question: Callable[[], Any]) -> Any:
     seconds = None if run is None else timeout_of(run)
     if seconds is None:
         return _answer(question)
-    from looplet.workers import start
+    from looplet.workers import answer_within
 
-    future = start(lambda: _answer(question), "looplet-model")
-    try:
-        return future.result(seconds)
-    except TimeoutError:
-        if future.done():
-            raise  # The question's own, not ours.
-        raise TimeoutError(f"the model did not answer within {seconds:g} s") from None
+    return answer_within(seconds, lambda: _answer(question))
 
 
 def _answer(question: Callable[[], Any]) -> Any:
