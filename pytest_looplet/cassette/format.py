@@ -195,7 +195,7 @@ def _check_version(data: Any) -> None:
     if not isinstance(data, dict) or not isinstance(data.get("interactions"), list):
         raise NotYaml("it is no cassette: a mapping with `looplet_cassette` and `interactions` is expected")
     version = data.get("looplet_cassette")
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:  # to Python, true is 1
         raise NotYaml(f"it has format version {version!r}; this pytest-looplet reads version {VERSION}")
 
 

@@ -153,6 +153,8 @@ DAMAGED = {
     "another file": (b"name: x\n", ": it is no cassette"),
     "a list": (b"- 1\n", ": it is no cassette"),
     "newer version": (b"looplet_cassette: 99\ninteractions: []\n", ": it has format version 99"),
+    "version true": (b"looplet_cassette: true\ninteractions: []\n", ": it has format version True"),
+    "version 1.0": (b"looplet_cassette: 1.0\ninteractions: []\n", ": it has format version 1.0"),
     "vcrpy's own, damaged": (b"version: 1\ninteractions:\n- {}\n", ": a damaged vcrpy cassette"),
     "an object": (b"looplet_cassette: 1\ninteractions: !!python/object/apply:os.system ['true']\n", ":2: "),
     "anchors": (
