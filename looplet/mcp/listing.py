@@ -122,8 +122,8 @@ def _without_patterns(schema: Any) -> Any:
             kept[name] = item
         elif name in _BY_NAME and isinstance(item, dict):
             kept[name] = {key: _without_patterns(one) for key, one in item.items()}
-        elif name not in _TURNS_ROUND or _without_patterns(item) == item:
-            kept[name] = _without_patterns(item)
+        elif (clean := _without_patterns(item)) == item or name not in _TURNS_ROUND:
+            kept[name] = clean
     if isinstance(kept.get("patternProperties"), dict):
         del kept["patternProperties"]
         kept.pop("additionalProperties", None)

@@ -109,6 +109,9 @@ def tools_list(number, params):
 
 
 EVIL = "^(a+)+$"
+TURNED_ROUND = {"type": "integer"}
+for _ in range(25):
+    TURNED_ROUND = {"not": TURNED_ROUND}
 PATTERNS = [
     {"properties": {"text": {"type": "string", "pattern": EVIL, "description": "Letters."}}},
     {"properties": {}, "patternProperties": {EVIL: {}}, "additionalProperties": False},
@@ -116,6 +119,7 @@ PATTERNS = [
     {"properties": {"text": {"not": {"pattern": EVIL}}}},
     {"properties": {"text": {"if": {"pattern": EVIL}, "then": {"type": "integer"}}}},
     {"properties": {"text": {"oneOf": [{"pattern": EVIL}, {"minLength": 3}]}}},
+    {"properties": {"text": TURNED_ROUND}},
     {"properties": {"pattern": {"type": "string"}, "text": {"const": {"pattern": EVIL}}}},
     {
         "properties": {"text": {"$ref": "#/$defs/d0"}},

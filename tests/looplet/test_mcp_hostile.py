@@ -163,12 +163,12 @@ def test_MC_01_an_empty_cursor_is_the_end():
 
 def test_MC_10_regular_expressions_and_webs_of_references_do_not_hold_us_up():
     evil = "a" * 40 + "!"
+    started = time.monotonic()
     with adapter("patterns") as server:
         tools = tools_from(server.tools())
-    started = time.monotonic()
     said = [tools.dispatch(ToolCall(name, {"text": evil, evil: evil})).error for name in tools.tool_names]
     assert time.monotonic() - started < 10
-    assert ["is not running" in text for text in said] == [True] * 6 + [False] * 2
+    assert ["is not running" in text for text in said] == [True] * 7 + [False] * 2
     one, *_, data, _ = server_schemas(tools)
     assert one["properties"]["text"] == {"type": "string", "description": "Letters. (pattern: ^(a+)+$)"}
     assert data["properties"] == {"pattern": {"type": "string"}, "text": {"const": {"pattern": "^(a+)+$"}}}
